@@ -1,0 +1,65 @@
+# Needs: python3 (3.11, 3.12 or 3.13) with venv, make, git. Everything else comes from uv.lock.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+WORKERS ?= 2
+
+SEED := 7
+CUSTOMERS := 2000
+AS_OF := 2026-07-01T00:00:00Z
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV_HOME := $(VENV)/uv
+READY := $(VENV)/.ready
+JOURNEY := $(BIN)/journey
+LANDING = $(or $(JOURNEY_LANDING),$(or $(JOURNEY_HOME),.journey)/landing)
+
+export UV_COMPILE_BYTECODE := 1
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast test-long lint format
+
+help:  ## show these targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(READY)  ## make the environment (.venv) from the lock
+
+$(READY): uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
+	    echo "$$($(PYTHON) --version 2>&1) will not do: Python 3.11, 3.12 or 3.13 is needed." \
+	        "Name one: make setup PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
+	@test -x $(UV_HOME)/bin/uv || { $(PYTHON) -m venv $(UV_HOME) \
+	    && $(UV_HOME)/bin/python -m pip install --quiet uv==$(UV_VERSION); }
+	$(UV_HOME)/bin/uv sync --frozen --quiet
+	@touch $@
+
+demo: setup  ## sample data through the whole warehouse, ending with one customer's story
+	$(JOURNEY) up --database-only
+	@if [ -z "$$(ls -A "$(LANDING)" 2>/dev/null)" ]; then \
+	    set -x; $(JOURNEY) sample "$(LANDING)" --customers $(CUSTOMERS) --seed $(SEED); fi
+	$(JOURNEY) build --as-of $(AS_OF)
+	$(JOURNEY) deliver
+	$(JOURNEY) story
+
+test: setup  ## every test
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile tests
+
+test-fast: setup  ## the tests that need no database
+	$(BIN)/pytest -q tests/unit
+
+test-long: setup  ## the long proofs at their full counts
+	JOURNEY_LONG=1 $(BIN)/pytest -m long tests
+
+lint: setup  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/sqlfluff lint --processes $(WORKERS) --disable-progress-bar dbt_project/models tests/dbt
+	$(BIN)/mypy
+
+format: setup  ## let the formatters do it
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .

@@ -1,0 +1,70 @@
+with links as (
+    select * from {{ ref('int_identity__links') }}
+),
+
+sightings as (
+    select * from {{ ref('int_identity__sightings') }}
+),
+
+identifiers as (
+    select * from {{ ref('int_customers__identifiers') }}
+),
+
+-- All links of a sighting belong to one customer.
+owners as (
+    select distinct
+        links.tenant_id,
+        links.sighting_id,
+        identifiers.customer_id
+    from links
+    -- every link has its customer
+    inner join identifiers
+        on
+            links.tenant_id = identifiers.tenant_id
+            and links.identifier_type = identifiers.identifier_type
+            and links.identifier = identifiers.identifier
+),
+
+names_per_customer as (
+    select
+        owners.tenant_id,
+        owners.customer_id,
+        sightings.first_name,
+        sightings.last_name,
+        sum(sightings.seen_count) as seen_count,
+        max(sightings.last_seen_at) as last_seen_at
+    from owners
+    inner join sightings
+        on
+            owners.tenant_id = sightings.tenant_id
+            and owners.sighting_id = sightings.sighting_id
+    where coalesce(sightings.first_name, sightings.last_name) is not null
+    group by
+        owners.tenant_id, owners.customer_id, sightings.first_name, sightings.last_name
+),
+
+ranked as (
+    select
+        names_per_customer.*,
+        row_number() over (
+            partition by tenant_id, customer_id
+            order by
+                seen_count desc,
+                last_seen_at desc,
+                coalesce(first_name, ''),
+                coalesce(last_name, '')
+        ) as preference
+    from names_per_customer
+),
+
+final as (
+    select
+        tenant_id,
+        customer_id,
+        first_name,
+        last_name
+    from ranked
+    where preference = 1
+)
+
+select * from final

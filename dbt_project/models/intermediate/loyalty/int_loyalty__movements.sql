@@ -1,0 +1,88 @@
+with balances as (
+    select * from {{ ref('int_loyalty__balances') }}
+),
+
+lots as (
+    select * from {{ ref('int_loyalty__lots') }}
+),
+
+-- Below zero the balance stays at zero and the rest is a debt: lent just before the movement that
+-- needs it, paid back just after the movement that can.
+movements_and_debts as (
+    select
+        tenant_id,
+        customer_id,
+        occurred_at,
+        change_order,
+        event_number,
+        2 as part_order,
+        case
+            when event_type in ('order', 'refund', 'cancellation') then 'earn_purchase'
+            when event_type = 'review' then 'earn_review'
+            when event_type = 'sign_up' then 'earn_signup'
+            else event_type
+        end as movement_type,
+        event_type as reference_type,
+        coalesce(order_id, source_id) as reference_id,
+        event_type,
+        source_id,
+        net_after - net_before as points
+    from balances
+    where net_after <> net_before
+
+    union all
+
+    select
+        tenant_id,
+        customer_id,
+        occurred_at,
+        change_order,
+        event_number,
+        case when net_after < net_before then 1 else 3 end as part_order,
+        'adjustment' as movement_type,
+        'debt' as reference_type,
+        coalesce(order_id, source_id) as reference_id,
+        event_type,
+        source_id,
+        greatest(-net_after, 0) - greatest(-net_before, 0) as points
+    from balances
+    where least(net_after, 0) <> least(net_before, 0)
+),
+
+final as (
+    select
+        movements.tenant_id,
+        {{ hash_id([
+            'movements.tenant_id', 'movements.event_type', 'movements.source_id',
+            'movements.reference_type',
+        ]) }} as movement_id,
+        movements.customer_id,
+        row_number() over until_now as movement_number,
+        movements.movement_type,
+        cast(movements.points as bigint) as points,
+        cast(sum(movements.points) over until_now - movements.points as bigint) as balance_before,
+        cast(sum(movements.points) over until_now as bigint) as balance_after,
+        movements.reference_type,
+        movements.reference_id,
+        case when movements.part_order = 2 and movements.change_order = 2 then lots.expires_at end
+            as expires_at,
+        movements.occurred_at
+    from movements_and_debts as movements
+    left join lots
+        on
+            movements.tenant_id = lots.tenant_id
+            and movements.customer_id = lots.customer_id
+            and movements.event_number = lots.event_number
+    window
+        until_now as (
+            partition by movements.tenant_id, movements.customer_id
+            order by
+                movements.occurred_at,
+                movements.change_order,
+                movements.event_number,
+                movements.part_order
+            rows between unbounded preceding and current row
+        )
+)
+
+select * from final

@@ -1,0 +1,148 @@
+-- Points depend on the tier held, and the tier on the points before: one step per event, taken for
+-- all customers at once. Step 0 is the customer before any event.
+with recursive events as (
+    select * from {{ ref('int_loyalty__events') }}
+),
+
+tiers as (
+    select * from {{ ref('int_loyalty__tiers') }}
+),
+
+tiers_open_to_all as (
+    select
+        tenant_id,
+        tier,
+        tier_order,
+        points_multiplier,
+        row_number() over (partition by tenant_id order by tier_order desc, tier) as tier_rank
+    from tiers
+    where
+        coalesce(min_points, 0) = 0
+        and coalesce(min_lifetime_value, 0) = 0
+        and coalesce(min_orders, 0) = 0
+),
+
+steps as (
+    select
+        events.tenant_id,
+        events.customer_id,
+        cast(0 as bigint) as event_number,
+        cast(0 as bigint) as points,
+        cast(0 as bigint) as lifetime_points_earned,
+        {{ dbt.array_construct([], 'bigint') }} as stored_points,
+        tiers_open_to_all.tier,
+        tiers_open_to_all.tier_order,
+        tiers_open_to_all.points_multiplier
+    from events
+    left join tiers_open_to_all
+        on
+            events.tenant_id = tiers_open_to_all.tenant_id
+            and tiers_open_to_all.tier_rank = 1
+    where events.event_number = 1
+
+    union all
+
+    select
+        events.tenant_id,
+        events.customer_id,
+        events.event_number,
+        moved.points,
+        earned.lifetime_points_earned,
+        case
+            when events.event_type = 'order' and events.stored_number is not null
+                then {{ dbt.array_append('steps.stored_points', 'moved.points') }}
+            else steps.stored_points
+        end as stored_points,
+        reached.tier,
+        reached.tier_order,
+        reached.points_multiplier
+    from steps
+    inner join events
+        on
+            steps.tenant_id = events.tenant_id
+            and steps.customer_id = events.customer_id
+            and steps.event_number + 1 = events.event_number
+    cross join lateral (
+        select {{ array_item('steps.stored_points', 'events.stored_number') }} as points
+    ) as stored
+    cross join lateral (
+        select
+            cast(
+                case
+                    when events.event_type = 'order'
+                        then round(events.base_points * coalesce(steps.points_multiplier, 1))
+                    when events.event_type not in ('refund', 'cancellation')
+                        then events.given_points
+                    when events.order_amount = 0 then 0
+                    else
+                        round(stored.points * events.taken_before_amount / events.order_amount)
+                        - round(stored.points * events.taken_after_amount / events.order_amount)
+                end as bigint
+            ) as points
+    ) as moved
+    cross join lateral (
+        select
+            steps.lifetime_points_earned
+            + case when events.event_type = 'adjustment' then 0 else moved.points end
+                as lifetime_points_earned
+    ) as earned
+    left join lateral (
+        select
+            tiers.tier,
+            tiers.tier_order,
+            tiers.points_multiplier
+        from tiers
+        where
+            events.tenant_id = tiers.tenant_id
+            and (tiers.min_points is null or earned.lifetime_points_earned >= tiers.min_points)
+            and (
+                tiers.min_lifetime_value is null
+                or events.lifetime_value >= tiers.min_lifetime_value
+            )
+            and (tiers.min_orders is null or events.total_orders >= tiers.min_orders)
+        order by tiers.tier_order desc, tiers.tier
+        limit 1
+    ) as reached on true
+),
+
+steps_beside_the_last as (
+    select
+        tenant_id,
+        customer_id,
+        event_number,
+        points,
+        lifetime_points_earned,
+        tier,
+        tier_order,
+        lag(tier_order) over (
+            partition by tenant_id, customer_id
+            order by event_number
+        ) as previous_tier_order
+    from steps
+),
+
+final as (
+    select
+        events.tenant_id,
+        events.customer_id,
+        events.event_number,
+        events.event_type,
+        events.source_id,
+        events.order_id,
+        events.occurred_at,
+        steps_beside_the_last.points,
+        steps_beside_the_last.lifetime_points_earned,
+        events.lifetime_value,
+        events.total_orders,
+        steps_beside_the_last.tier,
+        steps_beside_the_last.tier_order,
+        steps_beside_the_last.previous_tier_order
+    from steps_beside_the_last
+    inner join events
+        on
+            steps_beside_the_last.tenant_id = events.tenant_id
+            and steps_beside_the_last.customer_id = events.customer_id
+            and steps_beside_the_last.event_number = events.event_number
+)
+
+select * from final

@@ -1,0 +1,49 @@
+with eventbrite_orders as (
+    select * from {{ ref('stg_eventbrite__orders') }}
+),
+
+currency_minor_units as (
+    select * from {{ ref('currency_minor_units') }}
+),
+
+priced as (
+    select
+        tenant_id,
+        order_id,
+        email,
+        created_at,
+        changed_at,
+        status,
+        promo_code,
+        {{ json_text_path('costs', ['gross', 'currency']) }} as currency,
+        cast({{ json_text_path('costs', ['gross', 'value']) }} as numeric) as gross_minor
+    from eventbrite_orders
+),
+
+final as (
+    select
+        priced.tenant_id,
+        'eventbrite:' || priced.order_id as order_id,
+        'eventbrite' as source,
+        priced.order_id as source_order_id,
+        priced.email,
+        priced.created_at as ordered_at,
+        case
+            when priced.status in ('cancelled', 'deleted') then priced.changed_at
+        end as cancelled_at,
+        case when priced.status = 'refunded' then priced.changed_at end as fully_refunded_at,
+        false as is_test,
+        priced.status = 'abandoned' as is_failed,
+        priced.status in ('placed', 'refunded', 'cancelled', 'deleted', 'transferred') as is_paid,
+        cast(
+            priced.gross_minor / power(10, coalesce(currency_minor_units.minor_unit_digits, 2))
+            as numeric(14, 2)
+        ) as gross_amount,
+        cast(0 as numeric(14, 2)) as discount_amount,
+        priced.currency,
+        priced.promo_code as discount_codes
+    from priced
+    left join currency_minor_units on priced.currency = currency_minor_units.currency
+)
+
+select * from final

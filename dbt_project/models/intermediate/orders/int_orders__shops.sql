@@ -1,0 +1,33 @@
+-- A slug shop only knows the present status and when it last changed: a cancelled order was never
+-- paid (a paid one is refunded), and a refund is dated by the change.
+with shop_orders as (
+    select * from {{ ref('stg_shops__orders') }}
+),
+
+final as (
+    select
+        tenant_id,
+        'shop:' || order_id as order_id,
+        'shop' as source,
+        order_id as source_order_id,
+        email,
+        phone,
+        shop_id,
+        slug,
+        created_at as ordered_at,
+        case when status = 'cancelled' then updated_at end as cancelled_at,
+        case
+            when status = 'refunded' then coalesce(refunded_amount, total_amount)
+            when status = 'partially_refunded' then refunded_amount
+        end as refunded_amount,
+        updated_at,
+        false as is_test,
+        status = 'failed' as is_failed,
+        status in ('paid', 'partially_refunded', 'refunded') as is_paid,
+        total_amount as gross_amount,
+        cast(0 as numeric(14, 2)) as discount_amount,
+        currency
+    from shop_orders
+)
+
+select * from final

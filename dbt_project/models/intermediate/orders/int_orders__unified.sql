@@ -1,0 +1,237 @@
+-- Test orders end here: they are counted nowhere. An order's customer is that of its e-mail, else of
+-- the next identifier in the order of strength; an order that names nobody is its own customer's.
+with shopify_orders as (
+    select * from {{ ref('int_orders__shopify') }}
+),
+
+eventbrite_orders as (
+    select * from {{ ref('int_orders__eventbrite') }}
+),
+
+humanitix_orders as (
+    select * from {{ ref('int_orders__humanitix') }}
+),
+
+shop_orders as (
+    select * from {{ ref('int_orders__shops') }}
+),
+
+touchpoint_purchases as (
+    select * from {{ ref('int_orders__touchpoint_purchases') }}
+),
+
+tenants as (
+    select * from {{ ref('int_tenants__settings') }}
+),
+
+identifiers as (
+    select * from {{ ref('int_customers__identifiers') }}
+),
+
+lines as (
+    select * from {{ ref('int_orders__lines') }}
+),
+
+{% set identifier_types = [
+    'email', 'shopify_customer_id', 'klaviyo_profile_id', 'phone', 'shop_phone', 'anonymous_id',
+] -%}
+{% set text = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
+all_orders as (
+    select
+        tenant_id,
+        order_id,
+        source,
+        source_order_id,
+        email,
+        phone,
+        shopify_customer_id,
+        {{ text }} as klaviyo_profile_id,
+        {{ text }} as shop_phone,
+        {{ text }} as anonymous_id,
+        ordered_at,
+        cancelled_at,
+        is_failed,
+        is_paid,
+        gross_amount,
+        discount_amount,
+        currency,
+        discount_codes,
+        {{ text }} as shop_id,
+        {{ text }} as slug,
+        {{ text }} as collection
+    from shopify_orders
+    where not is_test
+
+    union all
+
+    select
+        tenant_id,
+        order_id,
+        source,
+        source_order_id,
+        email,
+        {{ text }} as phone,
+        {{ text }} as shopify_customer_id,
+        {{ text }} as klaviyo_profile_id,
+        {{ text }} as shop_phone,
+        {{ text }} as anonymous_id,
+        ordered_at,
+        cancelled_at,
+        is_failed,
+        is_paid,
+        gross_amount,
+        discount_amount,
+        currency,
+        discount_codes,
+        {{ text }} as shop_id,
+        {{ text }} as slug,
+        {{ text }} as collection
+    from eventbrite_orders
+    where not is_test
+
+    union all
+
+    select
+        tenant_id,
+        order_id,
+        source,
+        source_order_id,
+        email,
+        phone,
+        {{ text }} as shopify_customer_id,
+        {{ text }} as klaviyo_profile_id,
+        {{ text }} as shop_phone,
+        {{ text }} as anonymous_id,
+        ordered_at,
+        cancelled_at,
+        is_failed,
+        is_paid,
+        gross_amount,
+        discount_amount,
+        currency,
+        discount_codes,
+        {{ text }} as shop_id,
+        {{ text }} as slug,
+        {{ text }} as collection
+    from humanitix_orders
+    where not is_test
+
+    union all
+
+    select
+        tenant_id,
+        order_id,
+        source,
+        source_order_id,
+        email,
+        phone,
+        {{ text }} as shopify_customer_id,
+        {{ text }} as klaviyo_profile_id,
+        shop_id || ':' || phone as shop_phone,
+        {{ text }} as anonymous_id,
+        ordered_at,
+        cancelled_at,
+        is_failed,
+        is_paid,
+        gross_amount,
+        discount_amount,
+        currency,
+        {{ text }} as discount_codes,
+        shop_id,
+        slug,
+        {{ text }} as collection
+    from shop_orders
+    where not is_test
+
+    union all
+
+    select
+        touchpoint_purchases.tenant_id,
+        touchpoint_purchases.order_id,
+        'touchpoint' as source,
+        touchpoint_purchases.touchpoint_id as source_order_id,
+        touchpoint_purchases.email,
+        touchpoint_purchases.phone,
+        touchpoint_purchases.shopify_customer_id,
+        touchpoint_purchases.klaviyo_profile_id,
+        {{ text }} as shop_phone,
+        touchpoint_purchases.anonymous_id,
+        touchpoint_purchases.occurred_at as ordered_at,
+        cast(null as {{ type_timestamptz() }}) as cancelled_at,
+        false as is_failed,
+        true as is_paid,
+        coalesce(touchpoint_purchases.value_amount, 0) as gross_amount,
+        cast(0 as numeric(14, 2)) as discount_amount,
+        tenants.currency,
+        {{ text }} as discount_codes,
+        {{ text }} as shop_id,
+        {{ text }} as slug,
+        touchpoint_purchases.collection
+    from touchpoint_purchases
+    -- every tenant that has raw rows stands in the seed; the loader holds that
+    inner join tenants on touchpoint_purchases.tenant_id = tenants.tenant_id
+),
+
+line_collections as (
+    select
+        tenant_id,
+        order_id,
+        collection,
+        row_number() over (
+            partition by tenant_id, order_id order by sum(amount) desc, collection
+        ) as collection_rank
+    from lines
+    where collection is not null
+    group by tenant_id, order_id, collection
+),
+
+final as (
+    select
+        all_orders.tenant_id,
+        all_orders.order_id,
+        all_orders.source,
+        all_orders.source_order_id,
+        coalesce(
+            {%- for type in identifier_types %}
+            {{ type }}_owner.customer_id,
+            {%- endfor %}
+            order_owner.customer_id
+        ) as customer_id,
+        all_orders.ordered_at,
+        {{ visible_at('all_orders.cancelled_at') }} as cancelled_at,
+        all_orders.is_failed,
+        all_orders.is_paid,
+        cast(all_orders.gross_amount as numeric(14, 2)) as gross_amount,
+        cast(all_orders.discount_amount as numeric(14, 2)) as discount_amount,
+        cast(all_orders.gross_amount - all_orders.discount_amount as numeric(14, 2)) as owed_amount,
+        all_orders.currency,
+        all_orders.discount_codes,
+        all_orders.shop_id,
+        all_orders.slug,
+        coalesce(all_orders.collection, line_collections.collection) as collection,
+        tenants.currency as tenant_currency,
+        {{ tenant_date('all_orders.ordered_at', 'tenants.time_zone') }} as ordered_on
+    from all_orders
+    -- every tenant that has raw rows stands in the seed; the loader holds that
+    inner join tenants on all_orders.tenant_id = tenants.tenant_id
+    left join line_collections
+        on
+            all_orders.tenant_id = line_collections.tenant_id
+            and all_orders.order_id = line_collections.order_id
+            and line_collections.collection_rank = 1
+    {%- for type in identifier_types %}
+    left join identifiers as {{ type }}_owner
+        on
+            all_orders.tenant_id = {{ type }}_owner.tenant_id
+            and {{ type }}_owner.identifier_type = '{{ type }}'
+            and all_orders.{{ type }} = {{ type }}_owner.identifier
+    {%- endfor %}
+    left join identifiers as order_owner
+        on
+            all_orders.tenant_id = order_owner.tenant_id
+            and order_owner.identifier_type = 'order_reference'
+            and all_orders.order_id = order_owner.identifier
+    where {{ visible('all_orders.ordered_at') }}
+)
+
+select * from final

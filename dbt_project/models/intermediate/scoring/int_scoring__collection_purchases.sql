@@ -1,0 +1,110 @@
+-- A purchase is a counted order, so a test, pending, failed, cancelled or refunded order speaks for
+-- no collection, nor does a touchpoint that stands for it. A purchase touchpoint stands for the
+-- order that it names, or for the order made from it. Where touchpoints name a collection of the
+-- tenant's, the order's lines do not count again.
+with orders as (
+    select * from {{ ref('orders') }}
+),
+
+order_lines as (
+    select * from {{ ref('int_orders__lines') }}
+),
+
+touchpoints as (
+    select * from {{ ref('stg_touchpoints__touchpoints') }}
+),
+
+collections as (
+    select * from {{ ref('int_scoring__collections') }}
+),
+
+purchase_touchpoints as (
+    select
+        tenant_id,
+        touchpoint_id,
+        collection,
+        case
+            when reference_type = 'order' and reference_id is not null then 'order:' || reference_id
+            else 'touchpoint:' || touchpoint_id
+        end as purchase_key
+    from touchpoints
+    where touchpoint_type = 'purchase'
+),
+
+counted_orders as (
+    select
+        orders.tenant_id,
+        orders.order_id,
+        orders.customer_id,
+        case
+            when orders.source = 'touchpoint' then purchase_touchpoints.purchase_key
+            else 'order:' || orders.source_order_id
+        end as purchase_key
+    from orders
+    left join purchase_touchpoints
+        on
+            orders.tenant_id = purchase_touchpoints.tenant_id
+            and orders.source = 'touchpoint'
+            and orders.source_order_id = purchase_touchpoints.touchpoint_id
+    where orders.is_counted
+),
+
+-- Drops touchpoints without a collection, and collections that are not the tenant's.
+collections_of_touchpoints as (
+    select distinct
+        counted_orders.tenant_id,
+        counted_orders.order_id,
+        counted_orders.customer_id,
+        purchase_touchpoints.collection
+    from counted_orders
+    inner join purchase_touchpoints
+        on
+            counted_orders.tenant_id = purchase_touchpoints.tenant_id
+            and counted_orders.purchase_key = purchase_touchpoints.purchase_key
+    inner join collections
+        on
+            purchase_touchpoints.tenant_id = collections.tenant_id
+            and purchase_touchpoints.collection = collections.collection
+),
+
+-- Drops lines of orders that do not count, and collections that are not the tenant's.
+collections_of_lines as (
+    select distinct
+        counted_orders.tenant_id,
+        counted_orders.order_id,
+        counted_orders.customer_id,
+        order_lines.collection
+    from order_lines
+    inner join counted_orders
+        on
+            order_lines.tenant_id = counted_orders.tenant_id
+            and order_lines.order_id = counted_orders.order_id
+    inner join collections
+        on
+            order_lines.tenant_id = collections.tenant_id
+            and order_lines.collection = collections.collection
+    where
+        not exists (
+            select 1
+            from collections_of_touchpoints
+            where
+                collections_of_touchpoints.tenant_id = order_lines.tenant_id
+                and collections_of_touchpoints.order_id = order_lines.order_id
+        )
+),
+
+final as (
+    {%- for evidence in ['collections_of_touchpoints', 'collections_of_lines'] %}
+    select
+        tenant_id,
+        order_id,
+        collection,
+        customer_id
+    from {{ evidence }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+)
+
+select * from final

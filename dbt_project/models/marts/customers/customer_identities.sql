@@ -1,0 +1,37 @@
+{{ config(
+    unique_key=['tenant_id', 'identifier_type', 'identifier'],
+    indexes=[
+        {'columns': ['tenant_id', 'identifier_type', 'identifier'], 'unique': true},
+        {'columns': ['tenant_id', 'customer_id']},
+    ],
+) }}
+
+with identifiers as (
+    select * from {{ ref('int_customers__identifiers') }}
+),
+
+ranked as (
+    select
+        identifiers.*,
+        row_number() over (
+            partition by tenant_id, customer_id, identifier_type
+            order by seen_count desc, last_seen_at desc, identifier
+        ) as preference
+    from identifiers
+),
+
+final as (
+    select
+        tenant_id,
+        identifier_type,
+        identifier,
+        customer_id,
+        source,
+        preference = 1 as is_primary,
+        first_seen_at,
+        last_seen_at,
+        cast(seen_count as bigint) as seen_count
+    from ranked
+)
+
+select * from final

@@ -1,0 +1,116 @@
+{{ config(
+    unique_key=['tenant_id', 'customer_id'],
+    indexes=[
+        {'columns': ['tenant_id', 'customer_id'], 'unique': true},
+        {'columns': ['tenant_id', 'stage']},
+        {'columns': ['tenant_id', 'email']},
+    ],
+) }}
+
+with metrics as (
+    select * from {{ ref('int_customers__metrics') }}
+),
+
+contact_points as (
+    select * from {{ ref('int_customers__contact_points') }}
+),
+
+stages as (
+    select * from {{ ref('customer_stages') }}
+),
+
+stage_milestones as (
+    select * from {{ ref('int_lifecycle__milestones') }}
+),
+
+lead_scores as (
+    select * from {{ ref('lead_scores') }}
+),
+
+collection_affinity as (
+    select * from {{ ref('collection_affinity') }}
+),
+
+loyalty_accounts as (
+    select * from {{ ref('loyalty_accounts') }}
+),
+
+tenants as (
+    select * from {{ ref('int_tenants__settings') }}
+),
+
+affinity_per_customer as (
+    select
+        tenant_id,
+        customer_id,
+        max(collection) filter (where is_primary) as primary_collection,
+        {{ json_object_agg('collection', 'score') }} as collection_scores
+    from collection_affinity
+    group by tenant_id, customer_id
+),
+
+final as (
+    select
+        metrics.tenant_id,
+        metrics.customer_id,
+        contact_points.email,
+        contact_points.phone,
+        contact_points.first_name,
+        contact_points.last_name,
+        stages.stage,
+        lead_scores.lead_score,
+        lead_scores.lead_band,
+        affinity_per_customer.primary_collection,
+        affinity_per_customer.collection_scores,
+        metrics.total_orders,
+        metrics.lifetime_value,
+        metrics.average_order_value,
+        tenants.currency,
+        metrics.purchase_frequency_days,
+        metrics.first_purchase_at,
+        metrics.last_purchase_at,
+        metrics.days_since_purchase,
+        metrics.last_email_open_at,
+        metrics.last_email_click_at,
+        metrics.last_site_visit_at,
+        metrics.became_lead_at,
+        stage_milestones.became_customer_at,
+        stage_milestones.became_repeat_at,
+        stage_milestones.became_vip_at,
+        stage_milestones.became_at_risk_at,
+        stage_milestones.became_churned_at,
+        contact_points.email_subscribed,
+        contact_points.sms_subscribed,
+        contact_points.is_email_suppressed,
+        loyalty_accounts.tier as loyalty_tier,
+        metrics.first_seen_at
+    from metrics
+    -- every customer has contact points, a stage, a score and a tenant
+    inner join contact_points
+        on
+            metrics.tenant_id = contact_points.tenant_id
+            and metrics.customer_id = contact_points.customer_id
+    inner join stages
+        on
+            metrics.tenant_id = stages.tenant_id
+            and metrics.customer_id = stages.customer_id
+    inner join lead_scores
+        on
+            metrics.tenant_id = lead_scores.tenant_id
+            and metrics.customer_id = lead_scores.customer_id
+    inner join tenants on metrics.tenant_id = tenants.tenant_id
+    left join stage_milestones
+        on
+            metrics.tenant_id = stage_milestones.tenant_id
+            and metrics.customer_id = stage_milestones.customer_id
+    left join affinity_per_customer
+        on
+            metrics.tenant_id = affinity_per_customer.tenant_id
+            and metrics.customer_id = affinity_per_customer.customer_id
+    left join loyalty_accounts
+        on
+            metrics.tenant_id = loyalty_accounts.tenant_id
+            and metrics.customer_id = loyalty_accounts.customer_id
+)
+
+select * from final

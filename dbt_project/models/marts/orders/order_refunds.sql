@@ -1,0 +1,26 @@
+{{ config(
+    unique_key=['tenant_id', 'refund_id'],
+    indexes=[
+        {'columns': ['tenant_id', 'refund_id'], 'unique': true},
+        {'columns': ['tenant_id', 'order_id']},
+    ],
+) }}
+
+with refunds as (
+    select * from {{ ref('int_orders__refunds') }}
+),
+
+final as (
+    select
+        tenant_id,
+        refund_id,
+        order_id,
+        refunded_at,
+        amount,
+        currency,
+        amount_tenant,
+        tenant_currency
+    from refunds
+)
+
+select * from final

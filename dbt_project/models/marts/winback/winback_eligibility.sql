@@ -1,0 +1,75 @@
+{{ config(
+    unique_key=['tenant_id', 'campaign_id', 'customer_id'],
+    indexes=[
+        {'columns': ['tenant_id', 'campaign_id', 'customer_id'], 'unique': true},
+        {'columns': ['tenant_id', 'customer_id']},
+    ],
+) }}
+
+with campaigns as (
+    select * from {{ ref('winback_campaign_definitions') }}
+),
+
+customer_traits as (
+    select * from {{ ref('int_segments__customer_traits') }}
+),
+
+tenant_settings as (
+    select * from {{ ref('int_tenants__settings') }}
+),
+
+-- The order of the cases is the order of the rules: the first that fails is the reason.
+reasons as (
+    select
+        customer_traits.tenant_id,
+        campaigns.campaign_id,
+        customer_traits.customer_id,
+        customer_traits.stage,
+        customer_traits.stage_since,
+        customer_traits.days_inactive,
+        customer_traits.lifetime_value,
+        customer_traits.primary_collection,
+        case
+            when campaigns.status <> 'active' then 'campaign_not_active'
+            when campaigns.starts_at > {{ as_of() }} then 'campaign_not_started'
+            when campaigns.ends_at <= {{ as_of() }} then 'campaign_ended'
+            when not {{ in_list('customer_traits.stage', 'campaigns.target_stages') }}
+                then 'stage_not_targeted'
+            when not customer_traits.has_email then 'no_email'
+            when not customer_traits.is_email_subscribed then 'email_not_subscribed'
+            when customer_traits.is_email_suppressed then 'email_suppressed'
+            when coalesce(customer_traits.lifetime_value, 0) < campaigns.min_lifetime_value
+                then 'lifetime_value_too_low'
+            when
+                campaigns.target_collections is not null
+                and not {{ in_list(
+                    'customer_traits.primary_collection', 'campaigns.target_collections'
+                ) }}
+                then 'collection_not_targeted'
+            when coalesce(customer_traits.days_inactive, 0) < campaigns.min_days_inactive
+                then 'not_inactive_long_enough'
+            when customer_traits.days_inactive > campaigns.max_days_inactive
+                then 'inactive_too_long'
+        end as reason
+    from campaigns
+    inner join customer_traits on campaigns.tenant_id = customer_traits.tenant_id
+),
+
+final as (
+    select
+        reasons.tenant_id,
+        reasons.campaign_id,
+        reasons.customer_id,
+        reasons.reason is null as is_eligible,
+        reasons.reason,
+        reasons.stage,
+        reasons.stage_since,
+        reasons.days_inactive,
+        reasons.lifetime_value,
+        tenant_settings.currency,
+        reasons.primary_collection
+    from reasons
+    left join tenant_settings on reasons.tenant_id = tenant_settings.tenant_id
+)
+
+select * from final

@@ -1,0 +1,3 @@
+{% macro visible(event_at) -%}
+    {{ event_at }} <= {{ as_of() }}
+{%- endmacro %}

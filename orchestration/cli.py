@@ -1,0 +1,655 @@
+"""The command `journey`: it calls the functions that do the work, and shows what they report.
+
+Everything heavy is imported inside the commands, so that `--help` is instant.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
+
+import typer
+from rich.console import Console
+
+from orchestration.warehouse.errors import DatabaseUnavailable, JourneyError
+
+if TYPE_CHECKING:
+    from orchestration.ingest.load import FileResult, Progress
+    from orchestration.settings import Settings
+
+app = typer.Typer(
+    help="A customer-analytics warehouse: landing files become marts and messages.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
+
+
+class FileFormat(StrEnum):
+    """How the sample's tables are written."""
+
+    csv = "csv"
+    parquet = "parquet"
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command. Expected errors print one message and exit with 1, wrong usage with 2."""
+    try:
+        app(args=arguments, prog_name="journey", standalone_mode=True)
+    except JourneyError as error:
+        _complain(str(error))
+    except KeyboardInterrupt:
+        _complain("Interrupted. What was under way is not kept; run the command again.")
+    sys.exit(1)
+
+
+@app.command()
+def up(
+    database_only: Annotated[
+        bool, typer.Option("--database-only", help="Start the database, not the Dagster UI.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start the database and the Dagster UI with its schedules; bring the tables up to date."""
+    from orchestration import services
+    from orchestration.warehouse.database import check_version, engine, migrate
+    from orchestration.warehouse.storage import make_folder
+
+    settings = _settings()
+    notes: list[str] = []
+    if settings.uses_embedded_database:
+        from orchestration.warehouse.postgres import EmbeddedServer
+
+        report = EmbeddedServer(settings).start()
+        was_running = report.already_running
+        notes += report.notes
+    else:
+        was_running = True
+    database = engine(settings)
+    version = check_version(database)
+    migrate(database)
+    database.dispose()
+    if settings.landing == str(settings.home / "landing"):
+        make_folder(Path(settings.landing))
+    if not database_only:
+        notes += services.start(settings)
+
+    facts = _facts(settings)
+    if as_json:
+        _print_json(facts | {"notes": notes})
+        return
+    where = facts["database"]
+    state = "is running" if was_running else "started"
+    _say(f"PostgreSQL {version} {state} at {where['host']}:{where['port']}/{where['name']}")
+    for service in services.states(settings):
+        if service.url:
+            _say(f"Dagster UI: {service.url}")
+    for note in notes:
+        _say(note)
+    _say("Connect with: journey psql, or paste the address that journey url prints")
+
+
+@app.command()
+def down(as_json: AsJson = False) -> None:
+    """Stop what `up` started. Nothing is lost; an external database is left alone."""
+    from orchestration import services
+
+    settings = _settings()
+    stopped = services.stop(settings)
+    if settings.uses_embedded_database:
+        from orchestration.warehouse.postgres import EmbeddedServer
+
+        if EmbeddedServer(settings).stop():
+            stopped.append("postgresql")
+    if as_json:
+        _print_json({"stopped": stopped})
+    else:
+        _say(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing was running.")
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show what runs, the last build and the last loads."""
+    facts = _facts(_settings())
+    if as_json:
+        _print_json(facts)
+        return
+    _table(
+        "",
+        ("part", "state", "where"),
+        [
+            (
+                f"database ({facts['database']['kind']})",
+                facts["database"]["status"],
+                facts["database"].get("problem")
+                or f"{facts['database']['host']}:{facts['database']['port']}",
+            ),
+            *(
+                (part["name"], "running" if part["pid"] else "stopped", part["url"] or part["log"])
+                for part in facts["services"]
+            ),
+        ],
+    )
+    build_facts = facts["last_build"]
+    if build_facts:
+        _say(
+            f"Last build: {build_facts['verdict']}, as of {build_facts['as_of']}, "
+            f"started {build_facts['started_at']}"
+            + (f": {build_facts['error']}" if build_facts["error"] else "")
+        )
+    elif facts["database"]["status"] == "running":
+        _say("Last build: none yet. Make one with: journey build")
+    if facts["last_loads"]:
+        _table(
+            "Last loads",
+            ("file", "status", "read", "loaded", "unchanged", "rejected"),
+            [
+                (
+                    one["file"],
+                    one["status"],
+                    *(one[f"rows_{what}"] for what in ("read", "loaded", "unchanged", "rejected")),
+                )
+                for one in facts["last_loads"]
+            ],
+        )
+
+
+@app.command()
+def url(
+    role: Annotated[
+        str | None, typer.Option(help="The role to connect as (default: the owner).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print where to connect, with the password, ready to paste."""
+    address = _address(_settings(), role)
+    if as_json:
+        _print_json(
+            {
+                "url": _pasteable(address),
+                "host": address.host,
+                "port": address.port or 5432,
+                "database": address.database,
+                "user": address.username,
+            }
+        )
+    else:
+        typer.echo(_pasteable(address))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="What follows goes to psql, as in: journey psql -c 'select 1'",
+)
+def psql(
+    context: typer.Context,
+    role: Annotated[
+        str | None, typer.Option("--role", help="The role to connect as (default: the owner).")
+    ] = None,
+) -> None:
+    """Open a shell in the database."""
+    from orchestration.warehouse.postgres import EmbeddedServer, binaries
+
+    settings = _settings()
+    address = _address(settings, role)
+    if settings.uses_embedded_database and EmbeddedServer(settings).state().status != "running":
+        raise DatabaseUnavailable("The database does not run. Start it with: journey up")
+    environment = dict(os.environ)
+    if address.password:
+        environment["PGPASSWORD"] = str(address.password)
+    program = str(binaries() / "psql")
+    place = _pasteable(address.set(password=None))
+    sys.stdout.flush()
+    os.execve(program, [program, *context.args, place], environment)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check the set-up, and say how to mend what is wrong. Exit code 1 when something is."""
+    from dataclasses import asdict
+
+    from orchestration.doctor import examine
+
+    checks = []
+    for check in examine(_settings()):
+        checks.append(check)
+        if not as_json:
+            mark = "[green]ok[/]     " if check.ok else "[red]problem[/]"
+            _console().print(f"{mark} {check.name}: ", end="")
+            _say(check.found)
+            if check.remedy:
+                _say(f"        mend it with: {check.remedy}")
+    if as_json:
+        _print_json([asdict(check) for check in checks])
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def load(as_json: AsJson = False) -> None:
+    """Load what is new in the landing zone. Exit code 1 when a file is refused."""
+    from orchestration.ingest.load import load_landing
+    from orchestration.warehouse.database import engine
+
+    settings = _settings()
+    database = engine(settings)
+    try:
+        with _Bar("Loading", of_bytes=True) as bar:
+
+            def show(progress: Progress) -> None:
+                bar.advance_to(progress.bytes_done, progress.bytes_total)
+                if progress.result and progress.result.status != "already_loaded":
+                    bar.say(_told(progress.result))
+
+            report = load_landing(database, settings, None if as_json else show)
+    finally:
+        database.dispose()
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        for problem in report.problems:
+            _complain(f"{problem.file}: {problem.problem}")
+        totals = report.to_dict()["totals"]
+        _say(
+            f"{len(report.with_status('loaded'))} files loaded, "
+            f"{len(report.with_status('already_loaded'))} already there, "
+            f"{len(report.with_status('refused'))} refused; {totals['rows_read']:,} rows read = "
+            f"{totals['rows_loaded']:,} loaded + {totals['rows_unchanged']:,} unchanged + "
+            f"{totals['rows_rejected']:,} rejected"
+        )
+    if not report.is_clean:
+        raise typer.Exit(1)
+
+
+@app.command()
+def build(
+    as_of: Annotated[
+        str | None,
+        typer.Option("--as-of", help="Build as of this instant, like 2026-07-01T00:00:00Z."),
+    ] = None,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Derive everything anew from raw.")
+    ] = False,
+    select: Annotated[
+        str | None, typer.Option("--select", help="Only these models, in dbt's notation.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load, check and transform, as the schedule does. Exit code 1 when anything fails."""
+    moment = _moment(as_of)
+    from orchestration.build import build as run_build
+
+    _show(run_build(_settings(), as_of=moment, full_refresh=full_refresh, select=select), as_json)
+
+
+@app.command()
+def deliver(
+    live: Annotated[
+        bool, typer.Option("--live", help="Really send. Without it nothing leaves this machine.")
+    ] = False,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the senders on what the last build decided."""
+    from orchestration.activation.deliver import deliver as run_delivery
+
+    _show(run_delivery(_settings(), live=live, tenant=tenant), as_json)
+
+
+@app.command()
+def sample(
+    directory: Annotated[Path, typer.Argument(help="The landing folder to write.")],
+    customers: Annotated[int, typer.Option(help="How many, in all tenants together.")] = 2_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 7,
+    file_format: Annotated[
+        FileFormat, typer.Option("--format", help="Of the touchpoints, the largest table.")
+    ] = FileFormat.csv,
+    as_json: AsJson = False,
+) -> None:
+    """Write realistic landing files for every source, with known dirty rows among them."""
+    from orchestration.sample.generate import generate
+
+    with _Bar("Writing", quiet=as_json) as bar:
+        report = generate(directory, customers, seed, file_format.value, bar.advance_to)
+    rows = sum(report.rows.values())
+    if as_json:
+        _print_json(
+            {
+                "directory": report.directory,
+                "manifest": report.manifest,
+                "as_of": report.as_of,
+                "customers": report.customers,
+                "rows": rows,
+                "dirty_rows": report.dirty_rows,
+                "files": report.files,
+            }
+        )
+    else:
+        _say(
+            f"{report.customers:,} customers, {rows:,} rows ({report.dirty_rows} of them dirty) in "
+            f"{len(report.files)} files below {report.directory}"
+        )
+        _say(f"What is true of them: {report.manifest}. Build with: --as-of {report.as_of}")
+
+
+@app.command()
+def story(
+    identifier: Annotated[str, typer.Argument(help="An e-mail, a phone, an id, a customer_id.")],
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Whose customer.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell one customer's whole story from the marts."""
+    from orchestration.story import tell_story
+    from orchestration.warehouse.database import engine
+
+    database = engine(_settings())
+    try:
+        told = tell_story(database, identifier, tenant)
+    finally:
+        database.dispose()
+    if as_json:
+        _print_json(told.to_dict())
+        return
+    person = told.customer
+    name = " ".join(filter(None, (person["first_name"], person["last_name"]))) or "Somebody"
+    currency = person["currency"]
+    _say(f"{name}, {person['stage'].replace('_', ' ')} of {person['tenant_id']}")
+    _say(f"customer_id {person['customer_id']}, first seen {person['first_seen_at']:%Y-%m-%d}")
+    _table(
+        "\nKnown by",
+        ("identifier", "value", "first source", "seen"),
+        [
+            (one["identifier_type"], one["identifier"], one["source"], one["seen_count"])
+            for one in told.identities
+        ],
+    )
+    affinity = person["primary_collection"] or "none yet"
+    _say(
+        f"\n{person['total_orders']} orders worth {person['lifetime_value']:,} {currency}; lead "
+        f"score {person['lead_score']} ({person['lead_band']}); affinity {affinity}; e-mail "
+        + ("subscribed" if person["email_subscribed"] else "not subscribed")
+    )
+    if told.loyalty:
+        _say(
+            f"Loyalty tier {told.loyalty['tier']}, {told.loyalty['points_balance']} points, "
+            f"referral code {told.loyalty['referral_code']}"
+        )
+    open_stays = [stay["segment_id"] for stay in told.segments if stay["removed_at"] is None]
+    _say(f"Segments: {', '.join(open_stays) or 'none'}")
+    _table(
+        "\nWhat happened",
+        ("when (UTC)", "what", "amount"),
+        [
+            (
+                f"{one['occurred_at']:%Y-%m-%d %H:%M}",
+                one["title"],
+                "" if one["amount"] is None else f"{one['amount']:,} {one['currency']}",
+            )
+            for one in told.activities
+        ],
+    )
+    if told.messages:
+        _table(
+            "\nMessages",
+            ("purpose", "to", "state", "not before (UTC)"),
+            [
+                (
+                    one["purpose"],
+                    one["destination"],
+                    one["state"].replace("_", " "),
+                    "" if one["not_before"] is None else f"{one['not_before']:%Y-%m-%d %H:%M}",
+                )
+                for one in told.messages
+            ],
+        )
+
+
+@app.command()
+def overview(as_json: AsJson = False) -> None:
+    """Show the funnel of each tenant and the size of each mart."""
+    from orchestration.story import describe_warehouse
+    from orchestration.warehouse.database import engine
+
+    database = engine(_settings())
+    try:
+        seen = describe_warehouse(database)
+    finally:
+        database.dispose()
+    if as_json:
+        _print_json(seen.to_dict())
+        return
+    _say(f"As of {seen.build['as_of']:%Y-%m-%d %H:%M} UTC, build {seen.build['verdict']}")
+    if seen.funnel:
+        _table(
+            "\nFunnel",
+            tuple(seen.funnel[0]),
+            [tuple(f"{value:,}" if not isinstance(value, str) else value for value in step.values())
+             for step in seen.funnel],
+        )
+    _table(
+        "\nRows",
+        ("mart", "rows"),
+        [(mart, f"{count:,}") for mart, count in seen.row_counts.items()],
+    )
+
+
+class _Report(Protocol):
+    """What a long piece of work reports of itself."""
+
+    @property
+    def succeeded(self) -> bool: ...
+
+    def explain(self) -> str: ...
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+def _show(report: _Report, as_json: bool) -> None:
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _say(report.explain())
+    if not report.succeeded:
+        raise typer.Exit(1)
+
+
+def _settings() -> Settings:
+    from orchestration.settings import get_settings
+
+    return get_settings()
+
+
+def _address(settings: Settings, role: str | None) -> Any:
+    from orchestration.warehouse.database import database_url
+
+    if settings.uses_embedded_database:
+        from orchestration.warehouse.postgres import OWNER, EmbeddedServer
+
+        server = EmbeddedServer(settings)
+        known = server.credentials()
+        if role and known and role not in known:
+            raise typer.BadParameter(
+                f"there is no role {role}; known: {', '.join(sorted(known))}", param_hint="--role"
+            )
+        return server.url(role or OWNER)
+    address = database_url(settings)
+    if role and role != address.username:
+        raise typer.BadParameter(
+            f"JOURNEY_DATABASE_URL has the password of {address.username} only", param_hint="--role"
+        )
+    return address
+
+
+def _pasteable(address: Any) -> str:
+    return str(address.set(drivername="postgresql").render_as_string(hide_password=False))
+
+
+def _facts(settings: Settings) -> dict[str, Any]:
+    """What runs, and what was done last; a database that is down is a fact, not an error."""
+    from orchestration import services
+
+    facts: dict[str, Any] = {
+        "home": str(settings.home),
+        "landing": settings.landing,
+        "database": _database_facts(settings),
+        "services": [
+            {"name": one.name, "pid": one.pid, "url": one.url, "log": str(one.log)}
+            for one in services.states(settings)
+        ],
+        "last_build": None,
+        "last_loads": [],
+    }
+    if facts["database"]["status"] == "running" and facts["database"]["migrated"]:
+        last_builds = _rows(
+            settings,
+            "select build_id, as_of, started_at, finished_at, verdict, error "
+            "from ops.builds order by started_at desc, build_id limit 1",
+        )
+        facts["last_build"] = last_builds[0] if last_builds else None
+        facts["last_loads"] = _rows(
+            settings,
+            "select load_id, file, status, error, rows_read, rows_loaded, rows_unchanged, "
+            "rows_rejected, finished_at from ops.loads order by load_id desc limit 5",
+        )
+    return facts
+
+
+def _database_facts(settings: Settings) -> dict[str, Any]:
+    from orchestration.warehouse.database import (
+        check_version,
+        database_url,
+        engine,
+        is_migrated,
+    )
+
+    facts: dict[str, Any] = {
+        "kind": "embedded" if settings.uses_embedded_database else "external",
+        "status": "stopped",
+        "host": None,
+        "port": None,
+        "name": None,
+        "migrated": False,
+    }
+    try:
+        address = database_url(settings)
+        facts |= {"host": address.host, "port": address.port or 5432, "name": address.database}
+        database = engine(settings)
+        try:
+            facts["version"] = check_version(database)
+            facts["migrated"] = is_migrated(database)
+            facts["status"] = "running"
+        finally:
+            database.dispose()
+    except DatabaseUnavailable as error:
+        facts["problem"] = str(error)
+    return facts
+
+
+def _rows(settings: Settings, query: str) -> list[dict[str, Any]]:
+    from sqlalchemy import text
+
+    from orchestration.warehouse.database import engine
+
+    database = engine(settings)
+    try:
+        with database.connect() as connection:
+            return [dict(row) for row in connection.execute(text(query)).mappings()]
+    finally:
+        database.dispose()
+
+
+def _moment(value: str | None) -> datetime | None:
+    from orchestration.warehouse.builds import AsOfError, parse_as_of
+
+    try:
+        return None if value is None else parse_as_of(value)
+    except AsOfError as error:
+        raise typer.BadParameter(str(error), param_hint="--as-of") from None
+
+
+def _told(result: FileResult) -> str:
+    if result.status == "refused":
+        return f"{result.file}: refused: {result.error}"
+    return (
+        f"{result.file}: {result.rows_read:,} rows read = {result.rows_loaded:,} loaded + "
+        f"{result.rows_unchanged:,} unchanged + {result.rows_rejected:,} rejected "
+        f"in {result.seconds:.1f} s"
+    )
+
+
+class _Bar:
+    """Progress of long work: a bar for a person at a terminal, nothing otherwise."""
+
+    def __init__(self, what: str, *, of_bytes: bool = False, quiet: bool = False) -> None:
+        from rich import progress
+
+        amounts = (
+            (progress.DownloadColumn(), progress.TransferSpeedColumn())
+            if of_bytes
+            else (progress.MofNCompleteColumn(),)
+        )
+        console = _console(errors=True)
+        self._shown = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            *amounts,
+            progress.TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self._shown.add_task(what, total=None)
+
+    def __enter__(self) -> _Bar:
+        self._shown.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shown.stop()
+
+    def advance_to(self, done: int, total: int) -> None:
+        """Show how much is done."""
+        self._shown.update(self._task, completed=done, total=total)
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._shown.console.print(line, markup=False, highlight=False)
+
+
+def _console(*, errors: bool = False) -> Console:
+    """A console that writes plain lines unless a person looks at a terminal."""
+    return Console(stderr=errors, highlight=False, soft_wrap=True)
+
+
+def _say(line: str) -> None:
+    _console().print(line, markup=False)
+
+
+def _complain(message: str) -> None:
+    _console(errors=True).print(message, style="red", markup=False)
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    from rich.table import Table
+
+    table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(str, row))
+    _console().print(table)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, default=str, indent=2))
+
+
+if __name__ == "__main__":
+    main()

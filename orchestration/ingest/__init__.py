@@ -1,0 +1,1 @@
+"""From landing files to raw tables: contracts, reading, validating, loading."""

@@ -1,0 +1,284 @@
+"""The contracts of the landing files, and the raw tables made from them.
+
+A contract is declared once, as a dbt source, in
+`dbt_project/models/staging/<system>/_<system>__sources.yml`. The raw table, the validation of
+every row, the docs and the dbt models all start from that one declaration.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.ingest.errors import ContractError
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+DATA_TYPES = ("text", "numeric", "bigint", "boolean", "timestamptz", "jsonb")
+SHAPES = ("list", "object")
+SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a landing file."""
+
+    name: str
+    data_type: str
+    description: str = ""
+    required: bool = False
+    allowed: tuple[str, ...] = ()
+    shape: str | None = None
+    """For jsonb: `list` or `object` when nothing else will do."""
+
+    @property
+    def quoted(self) -> str:
+        """The name as SQL wants it."""
+        return quote(self.name)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What the files of one source must look like."""
+
+    source: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    key_required: bool = True
+    """False when rows without a key are legal; they are kept as they come, repeats included."""
+    version: str | None = None
+    """The column that says which of two versions of a record is newer."""
+    phones: tuple[str, ...] = ()
+    """SQL expressions over a row whose values are phone numbers."""
+
+    @property
+    def table(self) -> str:
+        """The raw table, as SQL wants it."""
+        return f"raw.{quote(self.source)}"
+
+    def column(self, name: str) -> Column:
+        """The column of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+def quote(name: str) -> str:
+    """Quote an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def read_contracts(dbt_project: Path) -> dict[str, Contract]:
+    """Read every contract of the dbt project, by source name.
+
+    Raises:
+        ContractError: a declaration is malformed; the message names file, source and column.
+    """
+    contracts: dict[str, Contract] = {}
+    files = sorted(dbt_project.glob("models/staging/*/_*__sources.yml"))
+    if not files:
+        raise ContractError(
+            f"{dbt_project}: no contract found; they are expected in "
+            "models/staging/<system>/_<system>__sources.yml"
+        )
+    for file in files:
+        for contract in _contracts_of(file):
+            if contract.source in contracts:
+                raise ContractError(f"{file}: source {contract.source} is declared twice")
+            contracts[contract.source] = contract
+    return dict(sorted(contracts.items()))
+
+
+def _contracts_of(file: Path) -> Iterator[Contract]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ContractError(f"{file}: not readable as YAML: {error}") from error
+    for source in (document or {}).get("sources") or []:
+        if source.get("name") != "raw":
+            continue
+        for table in source.get("tables") or []:
+            yield parse_contract(table, place=str(file))
+
+
+def parse_contract(table: Mapping[str, Any], place: str) -> Contract:
+    """Turn the declaration of one dbt source table into a contract.
+
+    Raises:
+        ContractError: something is missing or contradicts itself; `place` is named.
+    """
+    name = table.get("name")
+    if not isinstance(name, str) or not SOURCE_NAME.fullmatch(name):
+        raise ContractError(f"{place}: {name!r} is not a source name (lower case, a-z, 0-9, _)")
+    where = f"{place}: source {name}"
+    meta = _meta(table)
+    unknown = set(meta) - {"key", "key_required", "version", "phones"}
+    if unknown:
+        raise ContractError(f"{where}: unknown meta {', '.join(sorted(unknown))}")
+    columns = tuple(_column(column, where) for column in table.get("columns") or [])
+    names = [column.name for column in columns]
+    if not columns:
+        raise ContractError(f"{where}: no columns declared")
+    for column_name in names:
+        if names.count(column_name) > 1:
+            raise ContractError(f"{where}: column {column_name} is declared twice")
+    contract = Contract(
+        source=name,
+        description=str(table.get("description", "")),
+        columns=columns,
+        key=_strings(meta.get("key"), f"{where}: key"),
+        key_required=_flag(meta.get("key_required", True), f"{where}: key_required"),
+        version=meta.get("version"),
+        phones=_strings(meta.get("phones", []), f"{where}: phones"),
+    )
+    if not contract.key:
+        raise ContractError(f"{where}: meta.key is missing; name the columns that identify a row")
+    for named in (*contract.key, *([contract.version] if contract.version else [])):
+        if named not in names:
+            raise ContractError(f"{where}: key or version names {named}, which is not a column")
+    for part in contract.key:
+        if contract.column(part).data_type not in ("text", "bigint", "timestamptz"):
+            raise ContractError(f"{where}: key column {part} must be text, bigint or timestamptz")
+    return contract
+
+
+def _column(column: Mapping[str, Any], where: str) -> Column:
+    name = column.get("name")
+    if not isinstance(name, str) or not name or len(name.encode()) > 63:
+        raise ContractError(f"{where}: {name!r} is not a column name")
+    if name == "tenant_id" or name in ("_load_id", "_line", "_loaded_at", "_is_current"):
+        raise ContractError(f"{where}: column {name} is reserved for the loader")
+    where = f"{where}, column {name}"
+    data_type = column.get("data_type")
+    if data_type not in DATA_TYPES:
+        raise ContractError(f"{where}: data_type {data_type!r} is none of {', '.join(DATA_TYPES)}")
+    meta = _meta(column)
+    unknown = set(meta) - {"required", "allowed", "shape"}
+    if unknown:
+        raise ContractError(f"{where}: unknown meta {', '.join(sorted(unknown))}")
+    allowed = _strings(meta.get("allowed", []), f"{where}: allowed")
+    if allowed and data_type != "text":
+        raise ContractError(f"{where}: allowed values are for text columns only")
+    shape = meta.get("shape")
+    if shape is not None and (shape not in SHAPES or data_type != "jsonb"):
+        raise ContractError(f"{where}: shape is list or object, and for jsonb columns only")
+    return Column(
+        name=name,
+        data_type=str(data_type),
+        description=str(column.get("description", "")),
+        required=_flag(meta.get("required", False), f"{where}: required"),
+        allowed=allowed,
+        shape=shape,
+    )
+
+
+def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    meta = (node.get("config") or {}).get("meta") or {}
+    return meta if isinstance(meta, Mapping) else {}
+
+
+def _strings(value: object, where: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ContractError(f"{where} must be a list of texts, not {value!r}")
+    return tuple(value)
+
+
+def _flag(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise ContractError(f"{where} must be true or false, not {value!r}")
+    return value
+
+
+def ensure_raw_tables(
+    connection: sqlalchemy.Connection, contracts: Mapping[str, Contract] | None = None
+) -> None:
+    """Make the raw table of every contract, and add columns that were declared since.
+
+    `raw.<source>` keeps every distinct version of a record; `_is_current` marks the one that
+    holds. Safe to repeat; a table that fits is not touched.
+
+    Raises:
+        ContractError: a column of the table has another type than its contract now declares.
+    """
+    if contracts is None:
+        from orchestration.settings import DBT_PROJECT_DIR
+
+        contracts = read_contracts(DBT_PROJECT_DIR)
+    existing = _existing_columns(connection)
+    for contract in contracts.values():
+        present = existing.get(contract.source)
+        if present is None:
+            for statement in raw_table_ddl(contract):
+                connection.exec_driver_sql(statement)
+            continue
+        for column in contract.columns:
+            found = present.get(column.name)
+            if found is None:
+                connection.exec_driver_sql(
+                    f"alter table {contract.table} add column {column.quoted} {column.data_type}"
+                )
+            elif found != column.data_type:
+                raise ContractError(
+                    f"raw.{contract.source}: column {column.name} is {found}, but its contract "
+                    f"says {column.data_type}. Give the new column another name, or migrate the "
+                    "table first."
+                )
+
+
+def raw_table_ddl(contract: Contract) -> tuple[str, ...]:
+    """The statements that make the raw table of a contract, with its indexes."""
+    columns = ",\n    ".join(f"{column.quoted} {column.data_type}" for column in contract.columns)
+    key = ", ".join(quote(part) for part in contract.key)
+    nulls = " nulls not distinct" if contract.key_required else ""
+    unique = quote(f"{contract.source}__current")
+    by_load = quote(f"{contract.source}__by_load")
+    return (
+        f"create table {contract.table} (\n"
+        f"    tenant_id text not null,\n    {columns},\n"
+        "    _load_id bigint not null,\n"
+        "    _line bigint not null,\n"
+        "    _loaded_at timestamptz not null,\n"
+        "    _is_current boolean not null\n)",
+        f"create unique index {unique} on {contract.table} (tenant_id, {key}){nulls}"
+        " where _is_current",
+        f"create index {by_load} on {contract.table} using brin (_load_id)",
+    )
+
+
+def _existing_columns(connection: sqlalchemy.Connection) -> dict[str, dict[str, str]]:
+    rows = connection.exec_driver_sql(
+        """
+        select
+            pg_class.relname,
+            pg_attribute.attname,
+            case format_type(pg_attribute.atttypid, pg_attribute.atttypmod)
+                when 'timestamp with time zone' then 'timestamptz'
+                else format_type(pg_attribute.atttypid, pg_attribute.atttypmod)
+            end
+        from pg_attribute
+        inner join pg_class on pg_attribute.attrelid = pg_class.oid
+        where
+            pg_class.relnamespace = 'raw'::regnamespace
+            and pg_class.relkind in ('r', 'p')
+            and pg_attribute.attnum > 0
+            and not pg_attribute.attisdropped
+        """
+    )
+    existing: dict[str, dict[str, str]] = {}
+    for table, column, data_type in rows:
+        existing.setdefault(str(table), {})[str(column)] = str(data_type)
+    return existing

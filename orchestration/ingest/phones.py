@@ -1,0 +1,85 @@
+"""Phone numbers as written, turned into E.164 once per tenant."""
+
+# ruff: noqa: S608
+# Statements are put together from the contracts' quoted names only; values are parameters.
+
+from __future__ import annotations
+
+import phonenumbers
+import psycopg
+
+LONGEST_PHONE = 100
+"""A longer text is no phone number; it is left out, and so has no E.164 form."""
+
+
+def e164(phone: str, region: str) -> str | None:
+    """The number in E.164, or None when it is not a possible number in that region."""
+    try:
+        number = phonenumbers.parse(phone, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def add_phones(
+    cursor: psycopg.Cursor[tuple[str]],
+    table: str,
+    expressions: tuple[str, ...],
+    tenant_id: str,
+    region: str,
+) -> None:
+    """Derive and store every number that the expressions find in the table and that is new."""
+    if not expressions:
+        return
+    written = "\nunion all\n".join(
+        f"select ({expression}) as phone from {table}" for expression in expressions
+    )
+    cursor.execute(
+        f"""
+        with written as (
+            {written}
+        )
+
+        select distinct written.phone
+        from written
+        where
+            written.phone is not null
+            and length(written.phone) <= %(longest)s
+            and not exists (
+                select 1
+                from raw.phone_numbers
+                where
+                    phone_numbers.tenant_id = %(tenant_id)s
+                    and phone_numbers.phone = written.phone
+            )
+        order by written.phone
+        """,
+        {"tenant_id": tenant_id, "longest": LONGEST_PHONE},
+    )
+    _store(cursor, [phone for (phone,) in cursor.fetchall()], tenant_id, region)
+
+
+def derive_again(cursor: psycopg.Cursor[tuple[str]], tenant_id: str, region: str) -> int:
+    """Derive anew what was derived for another region, after a tenant's region changed.
+
+    Returns how many numbers that were.
+    """
+    cursor.execute(
+        "delete from raw.phone_numbers where tenant_id = %s and region <> %s returning phone",
+        (tenant_id, region),
+    )
+    phones = sorted(phone for (phone,) in cursor.fetchall())
+    _store(cursor, phones, tenant_id, region)
+    return len(phones)
+
+
+def _store(
+    cursor: psycopg.Cursor[tuple[str]], phones: list[str], tenant_id: str, region: str
+) -> None:
+    if not phones:
+        return
+    with cursor.copy("copy raw.phone_numbers (tenant_id, phone, region, e164) from stdin") as copy:
+        for phone in phones:
+            copy.write_row((tenant_id, phone, region, e164(phone, region)))

@@ -1,0 +1,189 @@
+"""What the marts tell about one person, and about the whole warehouse, for people at a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, text
+
+from orchestration.warehouse.errors import JourneyError
+
+FUNNEL = (
+    ("visitors", ("visitor",)),
+    ("leads and prospects", ("lead", "prospect")),
+    ("customers", ("customer",)),
+    ("repeat and vip", ("repeat", "vip")),
+    ("at risk", ("at_risk",)),
+    ("churned", ("churned",)),
+)
+
+Row = dict[str, Any]
+
+
+class UnknownPerson(JourneyError):
+    """Nobody, or more than one person, is known by the identifier given."""
+
+
+class NothingBuilt(JourneyError):
+    """The marts are not there yet."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """One customer: a row of `customers`, and the rows of other marts about the person."""
+
+    customer: Row
+    identities: list[Row]
+    activities: list[Row]
+    stages: list[Row]
+    segments: list[Row]
+    loyalty: Row | None
+    messages: list[Row]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The story as plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The funnel per tenant and the number of rows per mart, of the latest build."""
+
+    build: Row
+    funnel: list[Row]
+    row_counts: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The overview as plain values."""
+        return asdict(self)
+
+
+def tell_story(database: Engine, identifier: str, tenant: str | None = None) -> Story:
+    """The story of the person who is known by an e-mail, phone or any other id, or a customer_id.
+
+    Raises:
+        NothingBuilt: there are no marts yet.
+        UnknownPerson: nobody has the identifier, or people of several tenants do.
+    """
+    with database.connect() as connection:
+        _require_marts(connection)
+        found = _rows(
+            connection,
+            """
+            select distinct tenant_id, customer_id
+            from marts.customer_identities
+            where
+                (identifier = :identifier or customer_id = :identifier)
+                and tenant_id = coalesce(:tenant, tenant_id)
+            order by tenant_id, customer_id
+            """,
+            identifier=identifier.strip(),
+            tenant=tenant,
+        )
+        if not found:
+            raise UnknownPerson(
+                f"Nobody is known by {identifier}"
+                + (f" in tenant {tenant}" if tenant else "")
+                + ". Give an e-mail in lower case, a phone like +4915112345678, or a customer_id."
+            )
+        if len(found) > 1:
+            places = ", ".join(f"{one['tenant_id']}: {one['customer_id']}" for one in found)
+            raise UnknownPerson(
+                f"{len(found)} people are known by {identifier} ({places}). Name the tenant, or "
+                "give the customer_id."
+            )
+        person = found[0]
+        about = "where tenant_id = :tenant_id and customer_id = :customer_id"
+        loyalty = _rows(connection, f"select * from marts.loyalty_accounts {about}", **person)
+        return Story(
+            customer=_rows(connection, f"select * from marts.customers {about}", **person)[0],
+            identities=_rows(
+                connection,
+                f"select * from marts.customer_identities {about} "
+                "order by first_seen_at, identifier_type, identifier",
+                **person,
+            ),
+            activities=_rows(
+                connection,
+                f"select * from marts.customer_activity_timeline {about} "
+                "order by occurred_at, activity_id",
+                **person,
+            ),
+            stages=_rows(
+                connection,
+                f"select * from marts.stage_transitions {about} order by transitioned_at",
+                **person,
+            ),
+            segments=_rows(
+                connection,
+                f"select * from marts.segment_memberships {about} order by added_at, segment_id",
+                **person,
+            ),
+            loyalty=loyalty[0] if loyalty else None,
+            messages=_rows(
+                connection,
+                f"select * from outbox.deliveries {about} order by purpose, message_id",
+                **person,
+            ),
+        )
+
+
+def describe_warehouse(database: Engine) -> Overview:
+    """Funnel and row counts of the latest build.
+
+    Raises:
+        NothingBuilt: there are no marts yet.
+    """
+    with database.connect() as connection:
+        _require_marts(connection)
+        builds = _rows(
+            connection,
+            "select * from ops.builds order by started_at desc, build_id limit 1",
+        )
+        stages = _rows(
+            connection,
+            """
+            select
+                tenant_id,
+                currency,
+                stage,
+                count(*) as customers,
+                sum(lifetime_value) as lifetime_value
+            from marts.customers
+            group by tenant_id, currency, stage
+            order by tenant_id, stage
+            """,
+        )
+        marts = _rows(
+            connection,
+            "select table_name from information_schema.tables "
+            "where table_schema = 'marts' order by table_name",
+        )
+        counts = {
+            mart["table_name"]: _rows(
+                connection, f'select count(*) as row_count from marts."{mart["table_name"]}"'
+            )[0]["row_count"]
+            for mart in marts
+        }
+    funnel = []
+    for tenant in sorted({row["tenant_id"] for row in stages}):
+        of_tenant = [row for row in stages if row["tenant_id"] == tenant]
+        funnel.append(
+            {"tenant": tenant, "currency": of_tenant[0]["currency"]}
+            | {
+                step: sum(row["customers"] for row in of_tenant if row["stage"] in members)
+                for step, members in FUNNEL
+            }
+            | {"lifetime value": sum(row["lifetime_value"] for row in of_tenant)}
+        )
+    return Overview(build=builds[0] if builds else {}, funnel=funnel, row_counts=counts)
+
+
+def _require_marts(connection: Connection) -> None:
+    if connection.execute(text("select to_regclass('marts.customers')")).scalar_one() is None:
+        raise NothingBuilt("There are no marts yet. Make them with: journey build")
+
+
+def _rows(connection: Connection, query: str, **parameters: Any) -> list[Row]:
+    return [dict(row) for row in connection.execute(text(query), parameters).mappings()]

@@ -1,0 +1,368 @@
+"""dbt in this very process: parsed once, its manifest reused by every run until a file changes.
+
+Starting `dbt` anew and parsing again costs more than the transformation of a small warehouse, and
+another value of `--vars` alone would make dbt parse everything again. A run that is given a
+manifest does neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, Settings
+from orchestration.warehouse.errors import JourneyError
+from orchestration.warehouse.storage import locked, make_folder, write_private
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+logger = logging.getLogger(__name__)
+
+DBT_FOLDERS = (
+    DBT_PROJECT_DIR,
+    PROJECT_ROOT / "seeds",
+    PROJECT_ROOT / "macros",
+    PROJECT_ROOT / "tests" / "dbt",
+)
+DBT_SUFFIXES = (".sql", ".yml", ".yaml", ".csv", ".md")
+RESULT_EVENTS = ("LogModelResult", "LogSeedResult", "LogSnapshotResult", "LogTestResult")
+FAILED_STATUSES = ("error", "fail", "runtime error")
+CANCEL_EVERY_SECONDS = 0.2
+
+
+class TransformError(JourneyError):
+    """dbt cannot start: the project does not parse, or the selection is wrong."""
+
+
+class TransformFailed(JourneyError):
+    """A model broke or an error-level test found rows; the message names each."""
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one seed, model, snapshot or test."""
+
+    unique_id: str
+    name: str
+    resource_type: str
+    status: str
+    seconds: float
+    message: str
+    compiled_path: str | None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it broke, or is a test that found rows."""
+        return self.status in FAILED_STATUSES
+
+    def explain(self) -> str:
+        """What happened and how to look closer."""
+        words = f"{self.name}: {' '.join(self.message.split())}"
+        if self.status == "fail" and self.compiled_path:
+            words += f". See the rows with: journey psql -f {self.compiled_path}"
+        return words
+
+
+@dataclass(frozen=True)
+class TransformReport:
+    """Every node that dbt ran or skipped, in the order in which they ended."""
+
+    nodes: tuple[NodeResult, ...]
+    seconds: float
+    parse_seconds: float
+
+    @property
+    def failures(self) -> list[NodeResult]:
+        """Models that broke and error-level tests that found rows."""
+        return [node for node in self.nodes if node.failed]
+
+    @property
+    def skipped(self) -> list[NodeResult]:
+        """Nodes that did not run because something before them failed."""
+        return [node for node in self.nodes if node.status == "skipped"]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether everything ran and every error-level test passed."""
+        return not self.failures and not self.skipped
+
+    def explain(self) -> str:
+        """The failures in words, one per line."""
+        lines = [node.explain() for node in self.failures]
+        if self.skipped:
+            lines.append(f"{len(self.skipped)} nodes after them were skipped")
+        return "\n".join(lines)
+
+
+def transform(
+    settings: Settings,
+    as_of: datetime,
+    *,
+    select: Sequence[str] = (),
+    with_tests_of_selected: bool = True,
+    full_refresh: bool = False,
+) -> TransformReport:
+    """Run `dbt build` (seeds, models, data tests; no unit tests) and wait for its end.
+
+    The arguments are those of `transform_events`.
+    """
+    events = transform_events(
+        settings,
+        as_of,
+        select=select,
+        with_tests_of_selected=with_tests_of_selected,
+        full_refresh=full_refresh,
+    )
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            report: TransformReport = end.value
+            return report
+
+
+def transform_events(
+    settings: Settings,
+    as_of: datetime,
+    *,
+    select: Sequence[str] = (),
+    with_tests_of_selected: bool = True,
+    full_refresh: bool = False,
+) -> Generator[dict[str, Any], None, TransformReport]:
+    """Run `dbt build` and yield dbt's own event for every node as soon as it ends.
+
+    When the caller stops (an interrupt, or the generator is closed), the queries under way are
+    cancelled and dbt has ended before the call returns.
+
+    Args:
+        settings: where the warehouse is.
+        as_of: the instant to describe.
+        select: dbt selections; nothing means the whole project.
+        with_tests_of_selected: also run the tests that hang on selected models.
+        full_refresh: rebuild incremental models from nothing, where they allow it.
+
+    Raises:
+        TransformError: the project does not parse, or the selection matches nothing.
+    """
+    start = time.perf_counter()
+    manifest = load_manifest(settings)
+    parse_seconds = time.perf_counter() - start
+    arguments = [
+        "build",
+        "--exclude-resource-type",
+        "unit_test",
+        "--vars",
+        json.dumps({"as_of": as_of.astimezone(UTC).isoformat(timespec="microseconds")}),
+        "--no-write-json",
+        *_common_arguments(settings),
+    ]
+    if select:
+        arguments += ["--select", *select]
+        arguments += ["--indirect-selection", "eager" if with_tests_of_selected else "empty"]
+    if full_refresh:
+        arguments.append("--full-refresh")
+
+    with dbt_environment(settings):
+        run = _DbtThread(arguments, manifest)
+        yield from run.events()
+    nodes = _node_results(run.outcome)
+    if not nodes:
+        raise TransformError(
+            f"The selection {' '.join(select)!r} matches nothing in {DBT_PROJECT_DIR}. "
+            "See what there is with: dbt ls"
+        )
+    return TransformReport(nodes, time.perf_counter() - start, parse_seconds)
+
+
+def load_manifest(settings: Settings) -> Manifest:
+    """The parsed project as dbt keeps it in memory, parsed anew when a file changed.
+
+    Raises:
+        TransformError: the project does not parse.
+    """
+    from dbt.contracts.graph.manifest import Manifest
+
+    make_folder(_target(settings))
+    with locked(_target(settings) / "parse.lock", "parsing the dbt project"):
+        _parse_if_changed(settings)
+        manifest = Manifest.from_msgpack((_target(settings) / "partial_parse.msgpack").read_bytes())
+    manifest.build_flat_graph()  # type: ignore[no-untyped-call]
+    return manifest
+
+
+def load_manifest_json(settings: Settings) -> dict[str, Any]:
+    """The parsed project as in `manifest.json`, parsed anew when a file changed.
+
+    Raises:
+        TransformError: the project does not parse.
+    """
+    make_folder(_target(settings))
+    with locked(_target(settings) / "parse.lock", "parsing the dbt project"):
+        _parse_if_changed(settings)
+        manifest: dict[str, Any] = json.loads((_target(settings) / "manifest.json").read_bytes())
+    return manifest
+
+
+@contextmanager
+def dbt_environment(settings: Settings) -> Iterator[None]:
+    """Let the environment hold what `profiles.yml` reads, and put it back afterwards."""
+    added = {**settings.dbt_environment(), "DO_NOT_TRACK": "1"}
+    before = {name: os.environ.get(name) for name in added}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+class _DbtThread:
+    """dbt in a thread of its own, so that its events can be passed on while it works."""
+
+    def __init__(self, arguments: list[str], manifest: Manifest) -> None:
+        self.outcome: Any = None
+        self._arguments = arguments
+        self._manifest = manifest
+        self._queue: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="dbt", daemon=True)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        self._thread.start()
+        try:
+            while (event := self._queue.get()) is not None:
+                yield event
+        finally:
+            self._end()
+
+    def _run(self) -> None:
+        from dbt.cli.main import dbtRunner
+
+        try:
+            runner = dbtRunner(manifest=self._manifest, callbacks=[self._take])
+            self.outcome = runner.invoke(self._arguments)
+        finally:
+            self._queue.put(None)
+
+    def _take(self, event: Any) -> None:
+        if event.info.name not in RESULT_EVENTS:
+            return
+        from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+
+        told: dict[str, Any] = MessageToDict(event, preserving_proto_field_name=True)
+        logger.info("%s", _progress_line(told["data"]))
+        self._queue.put(told)
+
+    def _end(self) -> None:
+        from dbt.adapters.factory import get_adapter_by_type
+
+        while self._thread.is_alive():
+            self._thread.join(CANCEL_EVERY_SECONDS)
+            if self._thread.is_alive() and self._queue.empty():
+                adapter = get_adapter_by_type("postgres")  # type: ignore[no-untyped-call]
+                adapter.cancel_open_connections()
+
+
+def _progress_line(data: Mapping[str, Any]) -> str:
+    total = data.get("total") or data.get("num_models")
+    name = data["node_info"]["unique_id"].split(".")[2]
+    seconds = data.get("execution_time", 0.0)
+    return f"{data.get('index')}/{total} {data['status'].split()[0].lower()} {name} {seconds:.1f} s"
+
+
+def _node_results(outcome: Any) -> tuple[NodeResult, ...]:
+    if outcome.exception is not None:
+        raise TransformError(f"dbt cannot run: {outcome.exception}") from outcome.exception
+    return tuple(_node_result(result) for result in outcome.result.results)
+
+
+def _node_result(result: Any) -> NodeResult:
+    node = result.node
+    compiled_path = getattr(node, "compiled_path", None)
+    return NodeResult(
+        unique_id=node.unique_id,
+        name=node.name,
+        resource_type=str(node.resource_type),
+        status=str(result.status),
+        seconds=round(result.execution_time, 3),
+        message=result.message or "",
+        compiled_path=str(compiled_path) if compiled_path else None,
+    )
+
+
+def _parse_if_changed(settings: Settings) -> None:
+    target = _target(settings)
+    stamp = json.dumps({"files": _state_of_files(), "address": _address(settings)})
+    stamp_path = target / "parsed.json"
+    made = ("manifest.json", "partial_parse.msgpack", "parsed.json")
+    if all((target / name).exists() for name in made) and stamp_path.read_text() == stamp:
+        return
+    stamp_path.unlink(missing_ok=True)
+    from dbt.cli.main import dbtRunner
+
+    with dbt_environment(settings):
+        outcome = dbtRunner().invoke(["parse", *_common_arguments(settings)])
+    if outcome.exception is not None or not outcome.success:
+        raise TransformError(
+            f"The dbt project in {DBT_PROJECT_DIR} does not parse: {outcome.exception}"
+        ) from outcome.exception
+    write_private(stamp_path, stamp)
+
+
+def _common_arguments(settings: Settings) -> list[str]:
+    return [
+        "--project-dir",
+        str(DBT_PROJECT_DIR),
+        "--profiles-dir",
+        str(DBT_PROJECT_DIR),
+        "--target-path",
+        str(_target(settings)),
+        "--log-path",
+        str(settings.logs),
+        "--log-level",
+        "none",
+        "--log-level-file",
+        "info",
+        "--no-print",
+        "--no-use-colors",
+        "--no-send-anonymous-usage-stats",
+    ]
+
+
+def _target(settings: Settings) -> Path:
+    return settings.home / "dbt"
+
+
+def _address(settings: Settings) -> Mapping[str, str]:
+    known = settings.dbt_environment()
+    return {name: known[name] for name in ("JOURNEY_PG_HOST", "JOURNEY_PG_DBNAME")}
+
+
+def _state_of_files() -> str:
+    digest = hashlib.sha256(version("dbt-core").encode())
+    for path in sorted(_project_files()):
+        state = path.stat()
+        digest.update(f"{path}\0{state.st_mtime_ns}\0{state.st_size}\n".encode())
+    return digest.hexdigest()
+
+
+def _project_files() -> Iterable[Path]:
+    for folder in DBT_FOLDERS:
+        for path in folder.rglob("*"):
+            if path.suffix in DBT_SUFFIXES and "target" not in path.parts:
+                yield path

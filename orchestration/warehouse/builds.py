@@ -1,0 +1,320 @@
+"""One build at a time, and one row in `ops.builds` for each.
+
+A build holds an advisory lock on a connection of its own. PostgreSQL frees the lock when the
+process ends, however it ends, so a row that says `running` while the lock is free belongs to a
+build that was interrupted.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import socket
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+
+import psycopg
+import sqlalchemy
+from psycopg.types.json import Jsonb
+
+from orchestration.warehouse.errors import DatabaseUnavailable, JourneyError
+
+BUILD_LOCK = 4_740_003
+LOCK_TIMEOUT = "2s"
+
+Verdict = Literal["running", "succeeded", "failed", "interrupted"]
+Scope = Literal["none", "partial", "whole"]
+
+_INSTANT = re.compile(
+    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})", re.ASCII
+)
+
+
+class BuildRunning(JourneyError):
+    """Another build holds the warehouse."""
+
+
+class AsOfError(JourneyError):
+    """The text is not an instant."""
+
+
+@dataclass
+class Build:
+    """The record of a build.
+
+    `scope` says how much of the transformation succeeded; `details` holds seconds per step and
+    per model, failures in words, and who ran it.
+    """
+
+    build_id: uuid.UUID
+    as_of: datetime
+    started_at: datetime
+    verdict: Verdict = "running"
+    finished_at: datetime | None = None
+    error: str | None = None
+    scope: Scope = "none"
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class OpenBuild:
+    """A build under way: it holds the lock, and writes its own record."""
+
+    def __init__(self, connection: psycopg.Connection[Any], record: Build) -> None:
+        self.record = record
+        self._connection = connection
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step; when it raises, the build has failed (or was interrupted)."""
+        start = time.perf_counter()
+        try:
+            yield
+        except Exception as error:
+            self._end("failed", f"{name}: {error}")
+            raise
+        except BaseException:
+            self._end("interrupted", f"{name}: stopped before it ended")
+            raise
+        finally:
+            seconds = self.record.details.setdefault("seconds_per_step", {})
+            seconds[name] = round(time.perf_counter() - start, 3)
+
+    def succeed(self, scope: Scope) -> None:
+        """Publish that so much of the transformation succeeded: outputs may follow."""
+        self.record.scope = scope
+        self._end("succeeded", None)
+        self.write()
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Settle what is still open, and write the record."""
+        if isinstance(error, Exception):
+            self._end("failed", str(error))
+        elif error is not None:
+            self._end("interrupted", "stopped before it ended")
+        else:
+            self._end("succeeded", None)
+        self.write()
+
+    def write(self) -> None:
+        """Write the record to `ops.builds`."""
+        record = self.record
+        self._connection.execute(
+            """
+            update ops.builds
+            set verdict = %s, finished_at = %s, error = %s, details = %s
+            where build_id = %s
+            """,
+            [
+                record.verdict,
+                record.finished_at,
+                record.error,
+                Jsonb({**record.details, "scope": record.scope}),
+                record.build_id,
+            ],
+        )
+
+    def _end(self, verdict: Verdict, error: str | None) -> None:
+        if self.record.verdict == "running":
+            self.record.verdict = verdict
+            self.record.error = error
+            self.record.finished_at = datetime.now(UTC)
+
+
+def parse_as_of(text: str) -> datetime:
+    """Read an instant such as 2026-07-01T00:00:00Z, in UTC.
+
+    Raises:
+        AsOfError: it is something else, or lacks the offset from UTC.
+    """
+    way_out = "write it with its offset from UTC, like 2026-07-01T00:00:00Z"
+    if not _INSTANT.fullmatch(text.strip()):
+        raise AsOfError(f"as-of '{text}' is not an instant; {way_out}")
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise AsOfError(f"as-of '{text}' is not an instant ({error}); {way_out}") from None
+
+
+@contextmanager
+def building(
+    database: sqlalchemy.Engine,
+    as_of: datetime | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Iterator[OpenBuild]:
+    """Hold the warehouse for one build and record it.
+
+    Args:
+        database: the warehouse, with our own tables in place.
+        as_of: the instant that the build describes; the start of the build when not given.
+        details: facts to keep with the record.
+
+    Raises:
+        BuildRunning: another build holds the warehouse; the message says who and since when.
+        DatabaseUnavailable: the connection that holds the lock was lost.
+    """
+    with locked(database) as connection:
+        build = OpenBuild(connection, _begin(connection, as_of, details or {}))
+        try:
+            yield build
+        except BaseException as error:
+            build.close(error)
+            raise
+        build.close()
+
+
+@contextmanager
+def locked(database: sqlalchemy.Engine) -> Iterator[psycopg.Connection[Any]]:
+    """Hold the lock that keeps builds apart, on a connection of its own in autocommit mode.
+
+    Raises:
+        BuildRunning: another build holds it.
+    """
+    pooled = database.raw_connection()
+    connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
+    pooled.detach()
+    with closing(connection):
+        connection.autocommit = True
+        connection.execute(f"set lock_timeout = '{LOCK_TIMEOUT}'")
+        try:
+            connection.execute("select pg_advisory_lock(%s)", [BUILD_LOCK])
+        except psycopg.errors.LockNotAvailable:
+            raise BuildRunning(_describe_holder(connection)) from None
+        connection.execute("reset lock_timeout")
+        try:
+            yield connection
+        except psycopg.OperationalError as error:
+            raise DatabaseUnavailable(
+                f"The connection that held the warehouse for this build was lost: {error}. "
+                "Nothing half-written is kept; run the build again."
+            ) from error
+
+
+def latest_build(connection: sqlalchemy.Connection) -> Build | None:
+    """The build that started last, or None before the first one."""
+    statement = sqlalchemy.text(
+        """
+        select build_id, as_of, started_at, verdict, finished_at, error, details
+        from ops.builds
+        order by started_at desc, build_id
+        limit 1
+        """
+    )
+    return _read(connection, statement, {})
+
+
+def build_of_run(connection: sqlalchemy.Connection, run_id: str) -> Build | None:
+    """The build that a Dagster run made."""
+    statement = sqlalchemy.text(
+        """
+        select build_id, as_of, started_at, verdict, finished_at, error, details
+        from ops.builds
+        where details ->> 'run_id' = :run_id
+        order by started_at desc, build_id
+        limit 1
+        """
+    )
+    return _read(connection, statement, {"run_id": run_id})
+
+
+def is_held(connection: sqlalchemy.Connection) -> bool:
+    """Whether some build holds the warehouse now."""
+    statement = sqlalchemy.text(
+        """
+        select exists (
+            select 1
+            from pg_locks
+            where
+                locktype = 'advisory'
+                and granted
+                and database = (select oid from pg_database where datname = current_database())
+                and classid = 0
+                and objid = :key
+        )
+        """
+    )
+    return bool(connection.execute(statement, {"key": BUILD_LOCK}).scalar_one())
+
+
+def _begin(
+    connection: psycopg.Connection[Any], as_of: datetime | None, details: Mapping[str, Any]
+) -> Build:
+    connection.execute(
+        """
+        update ops.builds
+        set
+            verdict = 'interrupted',
+            finished_at = %s,
+            error = coalesce(error, 'the process that ran it ended before the build did')
+        where verdict = 'running'
+        """,
+        [datetime.now(UTC)],
+    )
+    started_at = datetime.now(UTC)
+    build = Build(
+        build_id=uuid.uuid4(),
+        as_of=as_of or started_at,
+        started_at=started_at,
+        details={
+            "run_by": f"{_user()}@{socket.gethostname()} process {os.getpid()}",
+            **details,
+        },
+    )
+    connection.execute(
+        """
+        insert into ops.builds (build_id, as_of, started_at, verdict, details)
+        values (%s, %s, %s, 'running', %s)
+        """,
+        [build.build_id, build.as_of, build.started_at, Jsonb(build.details)],
+    )
+    return build
+
+
+def _describe_holder(connection: psycopg.Connection[Any]) -> str:
+    row = connection.execute(
+        """
+        select started_at, details ->> 'run_by', build_id
+        from ops.builds
+        where verdict = 'running'
+        order by started_at desc, build_id
+        limit 1
+        """
+    ).fetchone()
+    if row is None:
+        return "Another build holds the warehouse. Run this again when it has ended."
+    started_at, run_by, build_id = row
+    return (
+        f"A build runs since {started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, started by "
+        f"{run_by} (build {build_id}). Two builds never run at once: run this again when it has "
+        "ended, or stop it."
+    )
+
+
+def _read(
+    connection: sqlalchemy.Connection, statement: sqlalchemy.TextClause, values: Mapping[str, Any]
+) -> Build | None:
+    row = connection.execute(statement, values).one_or_none()
+    if row is None:
+        return None
+    return Build(
+        build_id=row.build_id,
+        as_of=row.as_of.astimezone(UTC),
+        started_at=row.started_at.astimezone(UTC),
+        verdict=row.verdict,
+        finished_at=row.finished_at.astimezone(UTC) if row.finished_at else None,
+        error=row.error,
+        scope=row.details.get("scope", "none"),
+        details=row.details,
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -1,0 +1,203 @@
+"""Connections to the warehouse, embedded or external, and the tables that we keep ourselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Dialect, ExceptionContext, make_url
+
+from orchestration.settings import Settings, get_settings
+from orchestration.warehouse.errors import (
+    DatabaseUnavailable,
+    DatabaseUnsuitable,
+    SettingsError,
+)
+
+MIGRATIONS_DIR = Path(__file__).parent / "migrations"
+MINIMUM_VERSION = 16
+CONNECT_TIMEOUT_SECONDS = 10
+MIGRATION_LOCK = 4_740_001
+
+
+def database_url(settings: Settings | None = None) -> URL:
+    """The address of the warehouse, with the password, as psycopg 3 wants it.
+
+    Raises:
+        DatabaseUnavailable: there is no embedded database yet.
+        SettingsError: JOURNEY_DATABASE_URL is not the address of a PostgreSQL database.
+    """
+    settings = settings or get_settings()
+    if settings.database_url is None:
+        from orchestration.warehouse.postgres import EmbeddedServer
+
+        return EmbeddedServer(settings).url()
+    return parse_url(settings.database_url.get_secret_value())
+
+
+def parse_url(text: str) -> URL:
+    """Read `postgresql://user:password@host:port/database`.
+
+    Raises:
+        SettingsError: the text is something else. The message never repeats the password.
+    """
+    form = "postgresql://user:password@host:5432/database"
+    try:
+        url = make_url(text)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        raise SettingsError(f"JOURNEY_DATABASE_URL cannot be read; write it as {form}") from None
+    if url.get_backend_name() not in ("postgresql", "postgres"):
+        raise SettingsError(
+            f"JOURNEY_DATABASE_URL starts with {url.drivername}://, but the warehouse is "
+            f"PostgreSQL; write it as {form}"
+        )
+    if not url.host or not url.database:
+        raise SettingsError(f"JOURNEY_DATABASE_URL lacks a host or database; write it as {form}")
+    return url.set(drivername="postgresql+psycopg")
+
+
+def engine(settings: Settings | None = None) -> sqlalchemy.Engine:
+    """An engine for the warehouse, with sessions in UTC. It starts no server.
+
+    Using it raises DatabaseUnavailable, with the way out, when the server is down or refuses
+    the password.
+    """
+    settings = settings or get_settings()
+    return engine_for(database_url(settings), embedded=settings.uses_embedded_database)
+
+
+def engine_for(url: URL, *, embedded: bool = False) -> sqlalchemy.Engine:
+    """An engine for an address; `embedded` only changes the advice in its errors."""
+    connect_options = {
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "application_name": "journey",
+        "options": "-c timezone=UTC",
+    }
+    made = sqlalchemy.create_engine(url, connect_args=connect_options, pool_pre_ping=True)
+
+    @event.listens_for(made, "do_connect")
+    def connect(
+        dialect: Dialect, _record: object, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
+        try:
+            return dialect.connect(*arguments, **options)
+        except dialect.loaded_dbapi.OperationalError as error:
+            raise DatabaseUnavailable(_explain(url, error, embedded)) from None
+
+    @event.listens_for(made, "handle_error")
+    def lost(context: ExceptionContext) -> None:
+        if context.is_disconnect and not context.is_pre_ping:
+            raise DatabaseUnavailable(
+                f"The connection to the database at {_place(url)} was lost: "
+                f"{_first_line(context.original_exception)}. Nothing half-written was kept. "
+                f"{_way_out(embedded)}"
+            ) from None
+
+    return made
+
+
+def check_version(database: sqlalchemy.Engine) -> str:
+    """The server's version, such as '18.4', which must be new enough.
+
+    Raises:
+        DatabaseUnsuitable: it is older than the warehouse needs.
+    """
+    with database.connect() as connection:
+        number = int(connection.exec_driver_sql("show server_version_num").scalar_one())
+    version = f"{number // 10000}.{number % 10000}"
+    if number < MINIMUM_VERSION * 10000:
+        raise DatabaseUnsuitable(
+            f"The server at {_place(database.url)} is PostgreSQL {version}; the warehouse needs "
+            f"{MINIMUM_VERSION} or newer. Unset JOURNEY_DATABASE_URL to use the embedded one."
+        )
+    return version
+
+
+def migrate(database: sqlalchemy.Engine) -> None:
+    """Bring the schemas and the tables that we keep ourselves to the newest form.
+
+    One process migrates at a time; the others wait for it and find nothing left to do.
+
+    Raises:
+        DatabaseUnsuitable: the role may not create schemas, or the database is newer than
+            this code.
+    """
+    from alembic import command
+    from alembic.util import CommandError
+
+    try:
+        with database.begin() as connection:
+            connection.exec_driver_sql(f"select pg_advisory_xact_lock({MIGRATION_LOCK})")
+            connection.exec_driver_sql("create schema if not exists ops")
+            configuration = _alembic()
+            configuration.attributes["connection"] = connection
+            command.upgrade(configuration, "head")
+    except CommandError as error:
+        raise DatabaseUnsuitable(
+            f"The database at {_place(database.url)} was made by a newer release of this "
+            f"project ({error}). Update the code, or point to another database."
+        ) from error
+    except sqlalchemy.exc.ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != "42501":
+            raise
+        raise DatabaseUnsuitable(
+            f"The role {database.url.username} may not create the warehouse's schemas in "
+            f"{_place(database.url)} ({_first_line(error.orig)}). Let it own the database: "
+            f"alter database {database.url.database} owner to {database.url.username}"
+        ) from error
+
+
+def is_migrated(database: sqlalchemy.Engine) -> bool:
+    """Whether the database has the newest form of our own tables."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    head = ScriptDirectory.from_config(_alembic()).get_current_head()
+    with database.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table_schema": "ops"})
+        return context.get_current_revision() == head
+
+
+def _alembic() -> Any:
+    from alembic.config import Config
+
+    configuration = Config()
+    configuration.set_main_option("script_location", str(MIGRATIONS_DIR).replace("%", "%%"))
+    configuration.set_main_option("path_separator", "os")
+    return configuration
+
+
+def _place(url: URL) -> str:
+    return f"{url.host}:{url.port or 5432}/{url.database}"
+
+
+def _way_out(embedded: bool) -> str:
+    return (
+        "Start it with: journey up"
+        if embedded
+        else "Check that the server runs and that JOURNEY_DATABASE_URL names it."
+    )
+
+
+def _explain(url: URL, error: Exception, embedded: bool) -> str:
+    text = str(error)
+    place = _place(url)
+    if "password authentication failed" in text or "no password supplied" in text:
+        way_out = (
+            "The file credentials in JOURNEY_HOME does not fit this database; mend it with: "
+            "journey down, then journey up"
+            if embedded
+            else "Check user and password in JOURNEY_DATABASE_URL."
+        )
+        return f"The server at {place} refuses the password of the role {url.username}. {way_out}"
+    if f'database "{url.database}" does not exist' in text:
+        way_out = "Make it with: journey up" if embedded else "Create it, or name another one."
+        return f"The server at {place} has no database {url.database}. {way_out}"
+    return f"The database at {place} cannot be reached: {_first_line(error)}. {_way_out(embedded)}"
+
+
+def _first_line(error: object) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".") if lines else type(error).__name__

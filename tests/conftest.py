@@ -1,0 +1,136 @@
+"""One PostgreSQL server per run (and xdist worker), one fresh database per test.
+
+`database_url`  a migrated database, owned by a role without special rights
+`settings`      the settings that point to it; the environment says the same
+`database`      an engine for it
+`empty_database` a database without our schemas
+`journey_home`  an empty home, for tests that start a server of their own
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy
+from psycopg import sql
+
+from orchestration.settings import Settings, get_settings
+from orchestration.warehouse.database import engine, engine_for, migrate
+from orchestration.warehouse.postgres import ADMINISTRATOR, DATABASE, OWNER, EmbeddedServer
+
+FORGETFUL = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "autovacuum": "off",
+    "shared_buffers": "128MB",
+    "max_wal_size": "1GB",
+}
+TEST_DATABASE = "journey_test"
+JOURNEY_VARIABLES = ("JOURNEY_HOME", "JOURNEY_DATABASE_URL", "JOURNEY_LANDING")
+
+
+@pytest.fixture(scope="session")
+def enterable_folder() -> Iterator[Callable[[], Path]]:
+    """Makes folders that the user `nobody` may enter: as root the server runs as that user."""
+    made: list[Path] = []
+
+    def make() -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="journey-test-"))
+        folder.chmod(0o711)
+        made.append(folder)
+        return folder
+
+    yield make
+    for folder in made:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server(enterable_folder: Callable[[], Path]) -> Iterator[EmbeddedServer]:
+    """A running server that forgets everything in a crash; its database is the template."""
+    running = EmbeddedServer(Settings(home=enterable_folder(), database_url=None), FORGETFUL)
+    running.start()
+    try:
+        template = engine_for(running.url())
+        migrate(template)
+        template.dispose()
+        yield running
+    finally:
+        running.stop()
+
+
+def administer(server: EmbeddedServer, *statements: sql.Composed) -> None:
+    """Run statements as the administrator, outside of any transaction."""
+    address = server.url(ADMINISTRATOR, "postgres").set(drivername="postgresql")
+    with psycopg.connect(
+        address.render_as_string(hide_password=False), autocommit=True
+    ) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def fresh_database(server: EmbeddedServer, template: str) -> Iterator[str]:
+    """A database of the same name every time, for a dbt manifest carries the name."""
+    name = sql.Identifier(TEST_DATABASE)
+    drop = sql.SQL("drop database if exists {} with (force)").format(name)
+    create = sql.SQL("create database {} owner {} template {} strategy file_copy").format(
+        name, sql.Identifier(OWNER), sql.Identifier(template)
+    )
+    administer(server, drop, create)
+    address = server.url(OWNER, TEST_DATABASE).set(drivername="postgresql")
+    yield address.render_as_string(hide_password=False)
+    administer(server, drop)
+
+
+@pytest.fixture
+def database_url(server: EmbeddedServer) -> Iterator[str]:
+    """The address of a migrated database that only this test sees."""
+    yield from fresh_database(server, DATABASE)
+
+
+@pytest.fixture
+def empty_database(server: EmbeddedServer) -> Iterator[str]:
+    """The address of a database in which nothing was made yet."""
+    yield from fresh_database(server, "template1")
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings with a home of the test's own, the test's database and an empty landing folder."""
+    home = tmp_path / "home"
+    (home / "landing").mkdir(parents=True)
+    set_environment(monkeypatch, JOURNEY_HOME=str(home), JOURNEY_DATABASE_URL=database_url)
+    return get_settings()
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[sqlalchemy.Engine]:
+    """An engine for the test's database."""
+    made = engine(settings)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def journey_home(
+    enterable_folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """An empty home named in the environment; a server left running in it is stopped."""
+    home = enterable_folder() / "home"
+    set_environment(monkeypatch, JOURNEY_HOME=str(home))
+    yield home
+    EmbeddedServer(Settings(home=home, database_url=None)).stop()
+
+
+def set_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    """Let the environment say this about the warehouse, and nothing else."""
+    for name in JOURNEY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)

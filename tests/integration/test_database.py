@@ -1,0 +1,153 @@
+"""The warehouse's own tables, made on whichever PostgreSQL the settings name."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy
+from sqlalchemy import text
+
+from orchestration.warehouse import database as warehouse
+from orchestration.warehouse.errors import DatabaseUnavailable, DatabaseUnsuitable
+from orchestration.warehouse.postgres import ADMINISTRATOR, EmbeddedServer
+
+
+def tables(connection: sqlalchemy.Connection) -> set[str]:
+    found = connection.execute(
+        text(
+            "select table_schema || '.' || table_name from information_schema.tables "
+            "where table_schema in ('ops', 'raw', 'outbox')"
+        )
+    )
+    return set(found.scalars())
+
+
+def test_two_processes_migrate_a_new_database_at_the_same_time(empty_database: str) -> None:
+    """Prevents: a schedule and a person both start, and one dies on `table already exists`."""
+    address = warehouse.parse_url(empty_database)
+    engines = [warehouse.engine_for(address) for _ in range(4)]
+    with ThreadPoolExecutor(len(engines)) as pool:
+        list(pool.map(warehouse.migrate, engines))
+    assert warehouse.is_migrated(engines[0])
+    with engines[0].connect() as connection:
+        assert tables(connection) == {
+            "ops.alembic_version",
+            "ops.loads",
+            "ops.builds",
+            "raw.rejected_rows",
+            "raw.phone_numbers",
+            "outbox.deliveries",
+        }
+    for engine in engines:
+        engine.dispose()
+
+
+def test_the_owner_is_no_superuser_and_works_in_utc(database: sqlalchemy.Engine) -> None:
+    """Prevents: row-level security that never applies, and days cut at local midnight."""
+    with database.connect() as connection:
+        assert connection.execute(text("show is_superuser")).scalar_one() == "off"
+        assert connection.execute(text("show timezone")).scalar_one() == "UTC"
+
+
+def test_a_load_that_loses_rows_cannot_be_recorded(database: sqlalchemy.Engine) -> None:
+    """Prevents: rows that vanish between reading and loading without anybody noticing."""
+    insert = text(
+        "insert into ops.loads (tenant_id, source, file, sha256, bytes, status, rows_read, "
+        "rows_loaded, rows_unchanged, rows_rejected, started_at, finished_at) "
+        "values ('a', 's', 'f', 'h', 1, 'loaded', 10, 5, 3, :rejected, now(), now())"
+    )
+    with database.begin() as connection:
+        connection.execute(insert, {"rejected": 2})
+    with (
+        pytest.raises(sqlalchemy.exc.IntegrityError, match="loads_account_for_every_row"),
+        database.begin() as connection,
+    ):
+        connection.execute(insert, {"rejected": 1})
+
+
+def test_the_same_file_is_loaded_once_but_may_be_refused_before(
+    database: sqlalchemy.Engine,
+) -> None:
+    """Prevents: two loaders that run together count the same file twice."""
+    insert = text(
+        "insert into ops.loads (tenant_id, source, file, sha256, bytes, status, started_at, "
+        "finished_at) values ('a', 's', 'f', 'h', 1, :status, now(), now())"
+    )
+    with database.begin() as connection:
+        connection.execute(insert, [{"status": "refused"}, {"status": "loaded"}])
+    with (
+        pytest.raises(sqlalchemy.exc.IntegrityError, match="loads_loaded_once"),
+        database.begin() as connection,
+    ):
+        connection.execute(insert, {"status": "loaded"})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"password": "wrong"}, "refuses the password of the role journey_owner"),
+        ({"database": "nowhere"}, "has no database nowhere"),
+        ({"port": 9}, "cannot be reached"),
+    ],
+)
+def test_a_closed_door_is_explained(database_url: str, change: dict[str, str], words: str) -> None:
+    """Prevents: a driver's stack trace, with the password in it, instead of a way out."""
+    address = warehouse.parse_url(database_url)
+    engine = warehouse.engine_for(address.set(**change))  # type: ignore[arg-type]
+    with pytest.raises(DatabaseUnavailable, match=words) as caught, engine.connect():
+        pass
+    assert "JOURNEY_DATABASE_URL" in str(caught.value) or "name another" in str(caught.value)
+    assert str(address.password) not in str(caught.value)
+
+
+def test_a_connection_cut_in_the_middle_is_explained(
+    database: sqlalchemy.Engine, server: EmbeddedServer
+) -> None:
+    """Prevents: a stack trace when the server is stopped under a running load."""
+    administrator = warehouse.engine_for(server.url(ADMINISTRATOR, "postgres"))
+    with database.connect() as connection:
+        process = connection.execute(text("select pg_backend_pid()")).scalar_one()
+        with administrator.begin() as other:
+            other.execute(text("select pg_terminate_backend(:pid, 5000)"), {"pid": process})
+        with pytest.raises(DatabaseUnavailable, match="was lost"):
+            connection.execute(text("select 1"))
+    administrator.dispose()
+
+
+def test_a_role_without_rights_is_told_what_it_lacks(
+    empty_database: str, server: EmbeddedServer
+) -> None:
+    """Prevents: `permission denied` without a word about who must be allowed what."""
+    administrator = warehouse.engine_for(server.url(ADMINISTRATOR, "postgres"))
+    with administrator.begin() as connection:
+        connection.execute(text("create role bystander login password 'known'"))
+    engine = warehouse.engine_for(
+        warehouse.parse_url(empty_database).set(username="bystander", password="known")
+    )
+    try:
+        with pytest.raises(DatabaseUnsuitable, match="owner to bystander"):
+            warehouse.migrate(engine)
+    finally:
+        engine.dispose()
+        with administrator.begin() as connection:
+            connection.execute(text("drop role bystander"))
+        administrator.dispose()
+
+
+def test_an_old_server_is_refused_by_version(
+    database: sqlalchemy.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a build that fails half-way on a server that lacks what the models use."""
+    assert warehouse.check_version(database).startswith("18.")
+    monkeypatch.setattr(warehouse, "MINIMUM_VERSION", 99)
+    with pytest.raises(DatabaseUnsuitable, match="needs 99 or newer"):
+        warehouse.check_version(database)
+
+
+def test_a_database_of_a_newer_release_is_left_alone(database: sqlalchemy.Engine) -> None:
+    """Prevents: old code that works on tables whose meaning has changed."""
+    with database.begin() as connection:
+        connection.execute(text("update ops.alembic_version set version_num = '9999'"))
+    with pytest.raises(DatabaseUnsuitable, match="newer release"):
+        warehouse.migrate(database)

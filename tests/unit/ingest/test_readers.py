@@ -1,0 +1,208 @@
+"""Files of every format taken apart: same rows, right lines, whatever the block size."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestration.ingest.contracts import Column, Contract
+from orchestration.ingest.errors import FileRefused
+from orchestration.ingest.readers import read_rows
+
+CONTRACT = Contract(
+    "things",
+    "",
+    (Column("id", "text"), Column("note", "text"), Column("value", "text")),
+    key=("id",),
+    key_required=False,
+)
+HEADER = b"id,note,value\n"
+Row = tuple[int, list[str | None]]
+
+
+def read(
+    data: bytes, form: str = "csv", piece: int = 1 << 20
+) -> tuple[list[Row], list[tuple[int, str, list[str]]]]:
+    """Rows with their lines, and rejected rows, in file order."""
+
+    def pieces() -> Iterator[bytes]:
+        for start in range(0, len(data), piece):
+            yield data[start : start + piece]
+
+    rows: list[Row] = []
+    rejected: list[tuple[int, str, list[str]]] = []
+    for batch in read_rows(CONTRACT, form, pieces()).batches:
+        columns = [batch.columns[column.name].to_pylist() for column in CONTRACT.columns]
+        assert all(len(column) == len(batch.lines) for column in columns)
+        rows += list(zip(batch.lines.tolist(), map(list, zip(*columns)), strict=True))
+        rejected += [(row.line, row.content, row.reasons) for row in batch.rejected]
+        rejected += [
+            (int(batch.lines[row]), batch.content(row), reasons)
+            for row, reasons in batch.reasons.items()
+        ]
+    return rows, sorted(rejected)
+
+
+def test_lines_count_quoted_line_ends_and_blank_lines() -> None:
+    """Prevents a reject that points to the wrong line of the sender's file."""
+    data = HEADER + b'1,"a\nb",x\n\n2,c,"d""e"\r\n3,f\n4,,\n5,"g",h'
+    rows, rejected = read(data)
+    assert rows == [
+        (2, ["1", "a\nb", "x"]),
+        (5, ["2", "c", 'd"e']),
+        (7, ["4", None, None]),
+        (8, ["5", "g", "h"]),
+    ]
+    assert rejected == [(6, "3,f", ["3 fields expected, 2 found"])]
+
+
+def test_a_quote_in_the_middle_of_a_field_is_a_character() -> None:
+    """Prevents one inch sign from swallowing the lines that follow it."""
+    data = HEADER + b'1,5" pipe,x\n2,"ok"y,z\n3,"a\nb",c\n'
+    for piece in (1, 7, 1 << 20):
+        rows, rejected = read(data, piece=piece)
+        assert rows == [
+            (2, ["1", '5" pipe', "x"]),
+            (3, ["2", "oky", "z"]),
+            (4, ["3", "a\nb", "c"]),
+        ]
+        assert rejected == []
+
+
+def test_old_line_ends_and_byte_order_mark() -> None:
+    """Prevents a spreadsheet's line ends or mark from hiding the first column or the rows."""
+    rows, _ = read(b"\xef\xbb\xbfid,note,value\r1,a,b\r2,c,d")
+    assert rows == [(2, ["1", "a", "b"]), (3, ["2", "c", "d"])]
+    rows, _ = read(b"\xef\xbb\xbf" + HEADER + b"1,a,b\r\n")
+    assert rows == [(2, ["1", "a", "b"])]
+
+
+def test_columns_in_any_order_missing_or_unknown() -> None:
+    """Prevents values from landing in the wrong column."""
+    rows, _ = read(b"extra,value, id \nx,v,1\n")
+    assert rows == [(2, ["1", None, "v"])]
+
+
+def test_nothing_is_no_row() -> None:
+    """Prevents an empty export from counting as a row or as a failure."""
+    for data in (b"", b"\n\n", b"id", HEADER, HEADER + b"\n\r\n"):
+        assert read(data) == ([], [])
+    assert read(b"", "jsonl") == read(b"\n \n", "jsonl") == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (HEADER + b"1,caf\xe9,x\n", "line 2, byte 6: byte 0xe9 is not UTF-8"),
+        ("id,note,value\n1,a,b\n".encode("utf-16"), "UTF-16"),
+        (HEADER + b'1,a,b\n2,"open,c\n3,d,e\n', "line 3: a quote that opens"),
+        (b"id,note,note\n", "column note appears twice"),
+    ],
+)
+def test_a_file_that_cannot_be_read_names_the_place(data: bytes, words: str) -> None:
+    """Prevents half of a broken file from being loaded as if it were whole."""
+    for piece in (5, 1 << 20):
+        with pytest.raises(FileRefused, match=words):
+            read(data, piece=piece)
+
+
+def test_an_endless_record_is_refused_in_constant_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents a gigabyte without a line end from filling the memory."""
+    monkeypatch.setattr("orchestration.ingest.readers.LONGEST_RECORD", 1000)
+    taken = 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal taken
+        yield b'{"id": "'
+        while True:
+            taken += 1
+            yield b"x" * 100
+
+    with pytest.raises(FileRefused, match="line 1: a record longer than 1,000 bytes"):
+        list(read_rows(CONTRACT, "jsonl", pieces()).batches)
+    assert taken < 20
+    with pytest.raises(FileRefused, match=r"line 2: .* is a quote left open\?"):
+        read(HEADER + b'1,"' + b"y" * 2000, piece=100)
+
+
+def test_json_lines_keep_every_digit() -> None:
+    """Prevents ids and amounts from passing through floating point."""
+    data = (
+        b'{"id": 12345678901234567890, "note": 0.10, "value": 1.5E3}\n'
+        b'{"id": true, "note": null, "value": ""}\r\n'
+        b'{"id": "1", "note": "a\\nb", "more": {"x": 1}}\n'
+    )
+    rows, rejected = read(data, "jsonl")
+    assert rows == [
+        (1, ["12345678901234567890", "0.10", "1500"]),
+        (2, ["true", None, None]),
+        (3, ["1", "a\nb", None]),
+    ]
+    assert rejected == []
+
+
+def test_json_lines_nested_values_are_kept_as_written() -> None:
+    """Prevents nested amounts from losing digits on their way into jsonb."""
+    contract = Contract("things", "", (Column("id", "text"), Column("data", "jsonb")), key=("id",))
+    line = b'{"a":{},"id":"1", "data" : {"id":[1.10, 1e2], "data":"}"} , "z":[]}\n'
+    (batch,) = read_rows(contract, "jsonl", iter([line])).batches
+    assert batch.columns["data"].to_pylist() == ['{"id":[1.10, 1e2], "data":"}"}']
+
+
+def test_json_lines_reject_what_is_no_object() -> None:
+    """Prevents one broken line from costing the whole file."""
+    data = (
+        b'{"id": "1"}\n[1]\n\n{"id": \n{"id": NaN}\n{"id": "\\ud800"}\n{"id": {"x": 1}}\n'
+        + b"[" * 5000
+        + b'\n{"id": "2"}'
+    )
+    rows, rejected = read(data, "jsonl")
+    assert [line for line, _ in rows] == [1, 6, 7, 9]
+    assert [(line, reasons[0][:22]) for line, _, reasons in rejected] == [
+        (2, "'[1]' is not a JSON ob"),
+        (4, "not JSON: Expecting va"),
+        (5, "not JSON: NaN is not J"),
+        (6, "id: '?' holds half of "[:4] + "'\\ud800' holds hal"),
+        (7, "id: a JSON object is n"),
+        (8, "nested too deeply"),
+    ]
+
+
+FIELD = st.text(alphabet='ab",\n\r é\x00', max_size=6)
+SIGNS = st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"a", b'""', b"\r\n"]), max_size=60)
+
+
+@given(
+    st.lists(st.lists(FIELD, min_size=3, max_size=3), min_size=1, max_size=12),
+    st.integers(1, 40),
+)
+@settings(max_examples=150, deadline=None)
+def test_what_a_csv_writer_writes_comes_back(table: list[list[str]], piece: int) -> None:
+    """Prevents block ends, quotes and line ends inside fields from moving or losing a value."""
+    written = io.StringIO()
+    csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(table)
+    rows, rejected = read(HEADER + written.getvalue().encode(), piece=piece)
+    assert [values for _, values in rows] == [[field or None for field in row] for row in table]
+    assert rejected == []
+
+
+@given(SIGNS, st.integers(1, 30))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_read_the_same_in_any_pieces(signs: list[bytes], piece: int) -> None:
+    """Prevents the fast and the exact way of reading from disagreeing about odd quotes."""
+    data = HEADER + b"".join(signs)
+    try:
+        whole = read(data)
+    except FileRefused as error:
+        with pytest.raises(FileRefused, match="line"):
+            read(data, piece=piece)
+        assert "never closes" in str(error)
+        return
+    assert read(data, piece=piece) == whole
+    lines = [line for line, _ in whole[0]] + [line for line, *_ in whole[1]]
+    assert len(set(lines)) == len(lines)

@@ -293,16 +293,27 @@ def build(
 
 @app.command()
 def deliver(
-    live: Annotated[
-        bool, typer.Option("--live", help="Really send. Without it nothing leaves this machine.")
-    ] = False,
     tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the senders on what the last build decided."""
+    """Write what the last build decided to send, as files. Nothing leaves this machine."""
     from orchestration.activation.deliver import deliver as run_delivery
 
-    _show(run_delivery(_settings(), live=live, tenant=tenant), as_json)
+    report = run_delivery(_settings(), tenant=tenant)
+    if as_json:
+        _print_json(report.to_dict())
+        return
+    amounts = ("written", "waiting", "expired", "recorded")
+    _table(
+        "",
+        ("tenant", "destination", "purpose", *amounts),
+        [
+            (one.tenant_id, one.destination, one.purpose, *(getattr(one, what) for what in amounts))
+            for one in report.purposes
+        ],
+    )
+    _say(f"{report.total('written'):,} messages of the build as of {report.as_of} written below")
+    _say(f"{report.folder}")
 
 
 @app.command()
@@ -432,8 +443,12 @@ def overview(as_json: AsJson = False) -> None:
         _table(
             "\nFunnel",
             tuple(seen.funnel[0]),
-            [tuple(f"{value:,}" if not isinstance(value, str) else value for value in step.values())
-             for step in seen.funnel],
+            [
+                tuple(
+                    f"{value:,}" if not isinstance(value, str) else value for value in step.values()
+                )
+                for step in seen.funnel
+            ],
         )
     _table(
         "\nRows",

@@ -14,6 +14,7 @@ import os
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,6 +99,30 @@ class TransformReport:
     def succeeded(self) -> bool:
         """Whether everything ran and every error-level test passed."""
         return not self.failures and not self.skipped
+
+    def require_success(self) -> None:
+        """Do nothing after a success.
+
+        Raises:
+            TransformFailed: something failed; the message names it, with the way to look at it.
+        """
+        if not self.succeeded:
+            raise TransformFailed(self.explain())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Seconds per seed and model, what became of the tests, and the failures in words."""
+        tests = [node for node in self.nodes if node.resource_type == "test"]
+        return {
+            "seconds": round(self.seconds, 3),
+            "parse_seconds": round(self.parse_seconds, 3),
+            "seconds_per_model": {
+                node.name: node.seconds for node in self.nodes if node.resource_type != "test"
+            },
+            "tests": dict(sorted(Counter(test.status for test in tests).items())),
+            "tests_seconds": round(sum(test.seconds for test in tests), 3),
+            "failures": [node.explain() for node in self.failures],
+            "skipped": len(self.skipped),
+        }
 
     def explain(self) -> str:
         """The failures in words, one per line."""

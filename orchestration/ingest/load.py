@@ -220,7 +220,7 @@ class _FileLoad:
                     copy.write(piece)
                     self.tell(min(reader.bytes_read, self.file.bytes))
             if self.landing.size(self.file) != self.file.bytes:
-                raise FileRefused("changed while it was being read; load it again")
+                raise OSError("it changed meanwhile, and is loaded next time")
             merged = merge(cursor, self.contract, self.tenant.tenant_id, load_id)
             self._store_rejected(cursor, load_id, rejected)
         add_phones(

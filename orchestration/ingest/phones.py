@@ -13,12 +13,16 @@ LONGEST_PHONE = 100
 
 
 def e164(phone: str, region: str) -> str | None:
-    """The number in E.164, or None when it is not a possible number in that region."""
+    """The number in E.164, or None when it is not a possible number in that region.
+
+    A number that can only be dialled locally, for want of its area code, is not one either.
+    """
     try:
         number = phonenumbers.parse(phone, region)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

@@ -488,8 +488,10 @@ class _JsonReader(_TextReader):
             found = _DECODER.decode(text)
         except RecursionError:
             return None, "nested too deeply"
+        except json.JSONDecodeError as error:
+            return None, f"not JSON from character {error.pos + 1} on ({error.msg})"
         except ValueError as error:
-            return None, f"not JSON: {error}"
+            return None, str(error)
         if not isinstance(found, dict):
             return None, f"{shown(text)} is not a JSON object"
         record: dict[str, str | None] = {}

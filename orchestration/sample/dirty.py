@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
@@ -74,7 +75,7 @@ class DirtyRow:
         """The row as a one-row touchpoint table; its time is ISO text in `values`."""
         values = dict(self.values)
         if values.get("occurred_at") is not None:
-            values["occurred_at"] = 1_743_500_000
+            values["occurred_at"] = datetime.fromisoformat(values["occurred_at"])
         return touchpoint_table([values])
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from orchestration.sample.loyalty import referral_code
 from orchestration.sample.people import SHARED_PHONES, e164, subscriber, written_phone
 from orchestration.sample.shopify import (
     order_line,
@@ -263,6 +264,20 @@ def _mara(landing: Landing) -> list[dict[str, Any]]:
             "Happy birthday, dear Nora",
             "2025-12-20T08:00:00Z",
             utc(given),
+        ),
+    )
+    recommended = _at("2025-10-20 12:00")
+    landing.add(
+        "aurora",
+        "referrals",
+        recommended,
+        (
+            "referral-mara",
+            referral_code("aurora", HERO_EMAIL),
+            WAITING_EMAIL,
+            None,
+            str(shopify_order_id(1, 0)),
+            utc(recommended),
         ),
     )
     birthday = _at("2026-05-04 08:00")

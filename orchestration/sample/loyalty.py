@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from orchestration.sample.people import EMAIL, People, PlacedOrders, written_email
@@ -102,6 +104,22 @@ def write_coupons(landing: Landing) -> None:
     )
 
 
+def referral_code(tenant_id: str, email: str) -> str:
+    """The code that the warehouse gives a member whom it first knew by this address.
+
+    Follows macros/hash_id.sql and macros/referral_code.sql: a shop shows its members the code from
+    the warehouse, and so the sample's friends can use it.
+    """
+
+    def hash_id(*parts: str) -> str:
+        joined = "".join(f"{len(part)}:{part}" for part in parts)
+        return hashlib.md5(joined.encode(), usedforsecurity=False).hexdigest()
+
+    customer_id = hash_id(tenant_id, "email", email)
+    digits = bytes.fromhex(hash_id(tenant_id, customer_id)[:16])
+    return "".join(_CODE_LETTERS[(byte >> 7) * 16 + (byte & 15)] for byte in digits)
+
+
 def _code(random: np.random.Generator, length: int) -> str:
     return "".join(_CODE_LETTERS[letter] for letter in random.integers(0, 32, length).tolist())
 
@@ -110,6 +128,7 @@ def write_loyalty(people: People, orders: PlacedOrders, landing: Landing) -> Non
     """Write points given by hand, reward requests, referrals and gifts around these orders."""
     random = people.stream("loyalty")
     chances = random.random((len(orders.person), 4)).tolist()
+    members = np.unique(orders.person[people.has_profile[orders.person]]).tolist() or [0]
     is_last = np.append(orders.person[1:] != orders.person[:-1], True)[: len(orders.person)]
     for row, (person, at, reference, last) in enumerate(
         zip(
@@ -150,16 +169,23 @@ def write_loyalty(people: People, orders: PlacedOrders, landing: Landing) -> Non
                 (f"adjust-{key}", email, None, kind, points, reason, utc(moment)),
             )
         if by_referral < 0.03:
+            if by_referral < 0.002:
+                code = _code(random, 8)
+            elif by_referral < 0.004:
+                code = referral_code("aurora", email)
+            else:
+                code = referral_code("aurora", people.email[members[row % len(members)]])
+            has_ordered = by_referral < 0.024
             landing.add(
                 "aurora",
                 "referrals",
                 at,
                 (
                     f"referral-{key}",
-                    _code(random, 8),
-                    people.email[person] if by_referral < 0.02 else f"friend.{number}@example.net",
+                    code,
+                    email if has_ordered else f"friend.{number}@example.net",
                     None,
-                    reference if by_referral < 0.02 else None,
+                    reference if has_ordered else None,
                     utc(at),
                 ),
             )

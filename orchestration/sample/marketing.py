@@ -161,7 +161,7 @@ def _write_segment_members(people: People, landing: Landing) -> None:
         number = int(people.number[person])
         email = written_email(people.email[person], number)
         people.truth[person, EMAIL] = True
-        segment = "press-list" if number % 3 == 0 else "founders-circle"
+        segment = "press-list" if number // 60 % 4 == 0 else "founders-circle"
         added = min(int(people.known_at[person]) + 5 * DAY, LAST)
         removed = [None, added + 20 * DAY, AS_OF + 45 * DAY][number // 60 % 3]
         stays = [(added, removed)]

@@ -178,7 +178,7 @@ def _draw(people: People, orders: PlacedOrders, random: np.random.Generator) -> 
     left = everybody[(people.known_at < AS_OF) & (random.random(len(people)) < 0.03)]
     append(left, people.last_seen[left], "email_unsubscribe")
     # Bought at a stall: no order ever arrives for these.
-    offline = everybody[(people.known_at < AS_OF) & (random.random(len(people)) < 0.003)]
+    offline = everybody[(people.known_at < AS_OF) & (people.number % 100 == 17)]
     append(offline, people.known_at[offline] + 60, "purchase")
     person, at, kind, order = (np.concatenate(part) for part in zip(*parts, strict=True))
     return _Draft(person, at, kind, order)

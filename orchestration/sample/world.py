@@ -283,6 +283,8 @@ SOURCES_BY_TENANT: dict[str, tuple[str, ...]] = {
         "humanitix_orders",
         "humanitix_tickets",
         "touchpoints",
+        "klaviyo_profiles",
+        "consent_changes",
         "coupons",
         "erasure_requests",
     ),

@@ -1,4 +1,4 @@
--- A returned row is a currency that no rate leads from to the tenant's currency on that date: add it
+-- A returned row is a currency without a rate to the tenant's currency on that date: add the rate
 -- to seeds/exchange_rates.csv.
 with orders as (
     select * from {{ ref('int_orders__rated') }}

@@ -8,7 +8,9 @@ timeline as (
 ),
 
 order_activities as (
-    select * from timeline where activity_type = 'order'
+    select *
+    from timeline
+    where activity_type = 'order'
 )
 
 select

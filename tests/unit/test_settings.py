@@ -105,5 +105,5 @@ def test_every_way_to_write_the_address_is_understood(text: str) -> None:
 def test_a_variable_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prevents: a page of validation output for a slip in one variable."""
     monkeypatch.setenv("JOURNEY_HOME", "~nobody-of-that-name/journey")
-    with pytest.raises(SettingsError, match="JOURNEY_HOME: .* no user nobody-of-that-name"):
+    with pytest.raises(SettingsError, match=r"JOURNEY_HOME: .* no user nobody-of-that-name"):
         get_settings()

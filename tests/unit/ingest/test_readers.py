@@ -39,7 +39,7 @@ def read(
     for batch in read_rows(CONTRACT, form, pieces()).batches:
         columns = [batch.columns[column.name].to_pylist() for column in CONTRACT.columns]
         assert all(len(column) == len(batch.lines) for column in columns)
-        rows += list(zip(batch.lines.tolist(), map(list, zip(*columns)), strict=True))
+        rows += list(zip(batch.lines.tolist(), map(list, zip(*columns, strict=True)), strict=True))
         rejected += [(row.line, row.content, row.reasons) for row in batch.rejected]
         rejected += [
             (int(batch.lines[row]), batch.content(row), reasons)
@@ -165,9 +165,9 @@ def test_json_lines_reject_what_is_no_object() -> None:
     assert [line for line, _ in rows] == [1, 6, 7, 9]
     assert [(line, reasons[0][:22]) for line, _, reasons in rejected] == [
         (2, "'[1]' is not a JSON ob"),
-        (4, "not JSON: Expecting va"),
-        (5, "not JSON: NaN is not J"),
-        (6, "id: '?' holds half of "[:4] + "'\\ud800' holds hal"),
+        (4, "not JSON from characte"),
+        (5, "NaN is not JSON"),
+        (6, "id: '\\ud800' holds hal"),
         (7, "id: a JSON object is n"),
         (8, "nested too deeply"),
     ]
@@ -198,10 +198,9 @@ def test_any_bytes_read_the_same_in_any_pieces(signs: list[bytes], piece: int) -
     data = HEADER + b"".join(signs)
     try:
         whole = read(data)
-    except FileRefused as error:
-        with pytest.raises(FileRefused, match="line"):
+    except FileRefused:
+        with pytest.raises(FileRefused, match="never closes"):
             read(data, piece=piece)
-        assert "never closes" in str(error)
         return
     assert read(data, piece=piece) == whole
     lines = [line for line, _ in whole[0]] + [line for line, *_ in whole[1]]

@@ -15,7 +15,7 @@ from orchestration.ingest.validation import (
 )
 
 GOOD = {
-    "text": ["x", " ", "é" * LONGEST_TEXT, "O'Neil, \"Bob\"\n"],
+    "text": ["x", " ", "é" * LONGEST_TEXT, 'O\'Neil, "Bob"\n'],
     "numeric": ["0", "-1.50", "+7", "999999999999", "999999999999.99", "0." + "1" * 30, "007"],
     "bigint": ["0", "-12", "+3", "9" * 18],
     "boolean": ["true", "FALSE", "Yes", "no", "1", "0"],

@@ -35,9 +35,9 @@ addresses as (
         identifiers.tenant_id,
         identifiers.customer_id,
         max(ranked_addresses.identifier)
-            filter (where ranked_addresses.identifier_type = 'email') as email,
+        filter (where ranked_addresses.identifier_type = 'email') as email,
         max(ranked_addresses.identifier)
-            filter (where ranked_addresses.identifier_type = 'phone') as phone
+        filter (where ranked_addresses.identifier_type = 'phone') as phone
     from identifiers
     left join ranked_addresses
         on

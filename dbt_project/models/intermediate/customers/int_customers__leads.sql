@@ -1,103 +1,43 @@
--- A lead is a captured e-mail: a lead record that has one, or a lead_capture touchpoint of somebody
--- whose e-mail is known.
-with lead_records as (
-    select * from {{ ref('stg_leads__leads') }}
+-- What follows the capture is any later touchpoint, other than another capture.
+with captures as (
+    select * from {{ ref('int_customers__lead_captures') }}
 ),
 
 touchpoints as (
     select * from {{ ref('int_touchpoints__attributed') }}
+    where touchpoint_type <> 'lead_capture'
 ),
 
-identifiers as (
-    select * from {{ ref('int_customers__identifiers') }}
-),
-
-customers_with_email as (
-    select distinct
-        tenant_id,
-        customer_id
-    from identifiers
-    where identifier_type = 'email'
-),
-
-captures as (
-    select
-        lead_records.tenant_id,
-        identifiers.customer_id,
-        lead_records.captured_at,
-        'lead:' || lead_records.lead_id as reference_id
-    from lead_records
-    -- drops the leads whose e-mail is missing or blocked
-    inner join identifiers
-        on
-            lead_records.tenant_id = identifiers.tenant_id
-            and identifiers.identifier_type = 'email'
-            and lead_records.email = identifiers.identifier
-
-    union all
-
-    select
-        touchpoints.tenant_id,
-        touchpoints.customer_id,
-        touchpoints.occurred_at as captured_at,
-        'touchpoint:' || touchpoints.touchpoint_id as reference_id
-    from touchpoints
-    -- drops the captures of people without a usable e-mail
-    inner join customers_with_email
-        on
-            touchpoints.tenant_id = customers_with_email.tenant_id
-            and touchpoints.customer_id = customers_with_email.customer_id
-    where touchpoints.touchpoint_type = 'lead_capture'
-),
-
-ranked as (
-    select
-        captures.*,
-        row_number() over (
-            partition by tenant_id, customer_id order by captured_at, reference_id
-        ) as capture_order
-    from captures
-),
-
-first_captures as (
-    select * from ranked where capture_order = 1
-),
-
--- What follows the capture: any later touchpoint, other than another capture.
 follow_ups as (
     select
-        touchpoints.tenant_id,
-        touchpoints.customer_id,
+        captures.tenant_id,
+        captures.customer_id,
+        captures.captured_at,
+        captures.reference_id,
         touchpoints.occurred_at,
-        'touchpoint:' || touchpoints.touchpoint_id as reference_id,
+        touchpoints.touchpoint_id,
         row_number() over (
-            partition by touchpoints.tenant_id, touchpoints.customer_id
+            partition by captures.tenant_id, captures.customer_id
             order by touchpoints.occurred_at, touchpoints.touchpoint_id
         ) as follow_up_order
-    from touchpoints
-    -- drops the touchpoints of people who are not leads, or were not yet
-    inner join first_captures
+    from captures
+    left join touchpoints
         on
-            touchpoints.tenant_id = first_captures.tenant_id
-            and touchpoints.customer_id = first_captures.customer_id
-            and touchpoints.occurred_at > first_captures.captured_at
-    where touchpoints.touchpoint_type <> 'lead_capture'
+            captures.tenant_id = touchpoints.tenant_id
+            and captures.customer_id = touchpoints.customer_id
+            and captures.captured_at < touchpoints.occurred_at
 ),
 
 final as (
     select
-        first_captures.tenant_id,
-        first_captures.customer_id,
-        first_captures.captured_at as became_lead_at,
-        first_captures.reference_id as capture_reference_id,
-        follow_ups.occurred_at as followed_up_at,
-        follow_ups.reference_id as follow_up_reference_id
-    from first_captures
-    left join follow_ups
-        on
-            first_captures.tenant_id = follow_ups.tenant_id
-            and first_captures.customer_id = follow_ups.customer_id
-            and follow_ups.follow_up_order = 1
+        tenant_id,
+        customer_id,
+        captured_at as became_lead_at,
+        reference_id as capture_reference_id,
+        occurred_at as followed_up_at,
+        'touchpoint:' || touchpoint_id as follow_up_reference_id
+    from follow_ups
+    where follow_up_order = 1
 )
 
 select * from final

@@ -8,6 +8,16 @@ clusters as (
     select * from {{ ref('int_identity__clusters') }}
 ),
 
+with_first_source as (
+    select
+        links.*,
+        first_value(source) over (
+            partition by tenant_id, identifier_key
+            order by first_load_id, first_seen_at, source, sighting_id
+        ) as first_source
+    from links
+),
+
 per_identifier as (
     select
         tenant_id,
@@ -15,24 +25,14 @@ per_identifier as (
         identifier,
         identifier_key,
         strength_order,
+        first_source,
         min(first_load_id) as first_load_id,
         min(first_seen_at) as first_seen_at,
         max(last_seen_at) as last_seen_at,
         sum(seen_count) as seen_count
-    from links
-    group by tenant_id, identifier_type, identifier, identifier_key, strength_order
-),
-
-first_sources as (
-    select
-        tenant_id,
-        identifier_key,
-        source,
-        row_number() over (
-            partition by tenant_id, identifier_key
-            order by first_load_id, first_seen_at, source, sighting_id
-        ) as source_order
-    from links
+    from with_first_source
+    group by
+        tenant_id, identifier_type, identifier, identifier_key, strength_order, first_source
 ),
 
 clustered as (
@@ -48,40 +48,27 @@ clustered as (
 
 minted as (
     select
-        tenant_id,
-        component,
-        identifier_type,
-        identifier,
-        row_number() over (
-            partition by tenant_id, component order by first_load_id, strength_order, identifier
-        ) as minting_order
+        clustered.*,
+        first_value(identifier_type) over loaded_first as minting_type,
+        first_value(identifier) over loaded_first as minting_identifier
     from clustered
+    window loaded_first as (
+        partition by tenant_id, component
+        order by first_load_id, strength_order, identifier
+    )
 ),
 
 final as (
     select
-        clustered.tenant_id,
-        clustered.identifier_type,
-        clustered.identifier,
-        {{ hash_id(['clustered.tenant_id', 'minted.identifier_type', 'minted.identifier']) }}
-            as customer_id,
-        first_sources.source,
-        clustered.first_seen_at,
-        clustered.last_seen_at,
-        clustered.seen_count
-    from clustered
-    -- exactly one minting identifier per component
-    inner join minted
-        on
-            clustered.tenant_id = minted.tenant_id
-            and clustered.component = minted.component
-            and minted.minting_order = 1
-    -- exactly one first source per identifier
-    inner join first_sources
-        on
-            clustered.tenant_id = first_sources.tenant_id
-            and clustered.identifier_key = first_sources.identifier_key
-            and first_sources.source_order = 1
+        tenant_id,
+        identifier_type,
+        identifier,
+        {{ hash_id(['tenant_id', 'minting_type', 'minting_identifier']) }} as customer_id,
+        first_source as source,
+        first_seen_at,
+        last_seen_at,
+        seen_count
+    from minted
 )
 
 select * from final

@@ -1,4 +1,5 @@
--- A star per sighting: each identifier is tied to the first one of the sighting, in both directions.
+-- A star per sighting: each identifier is tied to the first one of the sighting, in both
+-- directions.
 with links as (
     select * from {{ ref('int_identity__links') }}
 ),

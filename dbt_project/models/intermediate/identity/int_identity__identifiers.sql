@@ -16,19 +16,19 @@ blocked_patterns as (
 ] -%}
 seen_identifiers as (
     {% for type in types -%}
-    select
-        tenant_id,
-        sighting_id,
-        '{{ type }}' as identifier_type,
-        {{ type }} as identifier,
-        '{{ 'phone' if type == 'shop_phone' else type }}' as blocked_as_type,
-        {{ 'phone' if type == 'shop_phone' else type }} as blocked_as
-    from sightings
-    where {{ type }} is not null
-    {% if not loop.last %}
-    union all
+        select
+            tenant_id,
+            sighting_id,
+            '{{ type }}' as identifier_type,
+            {{ type }} as identifier,
+            '{{ 'phone' if type == 'shop_phone' else type }}' as blocked_as_type,
+            {{ 'phone' if type == 'shop_phone' else type }} as blocked_as
+        from sightings
+        where {{ type }} is not null
+        {% if not loop.last %}
+            union all
 
-    {% endif -%}
+        {% endif -%}
     {% endfor -%}
 ),
 
@@ -51,7 +51,7 @@ blocked_values as (
         on
             distinct_values.blocked_as_type = blocked_patterns.identifier_type
             and blocked_patterns.tenant_id in ('*', distinct_values.tenant_id)
-            and distinct_values.blocked_as like blocked_patterns.pattern
+            and lower(distinct_values.blocked_as) like blocked_patterns.pattern
 
     union
 
@@ -88,7 +88,9 @@ final as (
         sightings.sighting_id,
         usable_identifiers.identifier_type,
         usable_identifiers.identifier,
-        usable_identifiers.identifier_type || ':' || usable_identifiers.identifier as identifier_key,
+        usable_identifiers.identifier_type
+        || ':'
+        || usable_identifiers.identifier as identifier_key,
         identifier_types.strength_order,
         identifier_types.is_strong,
         identifier_types.cap,

@@ -1,6 +1,6 @@
--- A value shared by more people than its cap links nothing, so it is left out here. An order reference
--- identifies a buyer only when nothing else on the order does: that order's money then belongs to a
--- customer of its own.
+-- A value shared by more people than its cap links nothing, so it is left out here. An order
+-- reference identifies a buyer only when nothing else on the order does: that order's money then
+-- belongs to a customer of its own.
 with identifiers as (
     select * from {{ ref('int_identity__identifiers') }}
 ),

@@ -1,6 +1,6 @@
--- Engagements closer together than the shortest engagement threshold never cross one, so each chain of
--- them is one run: what the stages need is when a run began and when its last engagement was. Before
--- any engagement the clock starts when the customer was first seen.
+-- Engagements closer together than the shortest engagement threshold never cross one, so each chain
+-- of them is one run: what the stages need is when a run began and when its last engagement was.
+-- Before any engagement the clock starts when the customer was first seen.
 with metrics as (
     select * from {{ ref('int_customers__metrics') }}
 ),

@@ -44,8 +44,8 @@ last_purchases as (
             instants.tenant_id = orders.tenant_id
             and instants.customer_id = orders.customer_id
             and orders.was_paid
-            and orders.ordered_at <= instants.happened_at
-            and (orders.uncounted_at is null or orders.uncounted_at > instants.happened_at)
+            and instants.happened_at >= orders.ordered_at
+            and (orders.uncounted_at is null or instants.happened_at < orders.uncounted_at)
     group by instants.tenant_id, instants.customer_id, instants.happened_at
 ),
 

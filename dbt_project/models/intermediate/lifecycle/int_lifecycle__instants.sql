@@ -96,18 +96,18 @@ clocks as (
     from engaged_runs
     inner join settings on engaged_runs.tenant_id = settings.tenant_id
     {% for setting in ['customer_at_risk_days', 'repeat_at_risk_days', 'vip_lapse_days'] %}
-    union all
+        union all
 
-    select
-        movements.tenant_id,
-        movements.customer_id,
-        movements.occurred_at as started_at,
-        settings.{{ setting }} as threshold_days
-    from movements
-    inner join settings on movements.tenant_id = settings.tenant_id
-    where
-        movements.movement_type = 'order'
-        and settings.{{ setting }} is not null
+        select
+            movements.tenant_id,
+            movements.customer_id,
+            movements.occurred_at as started_at,
+            settings.{{ setting }} as threshold_days
+        from movements
+        inner join settings on movements.tenant_id = settings.tenant_id
+        where
+            movements.movement_type = 'order'
+            and settings.{{ setting }} is not null
     {% endfor -%}
 ),
 

@@ -1,6 +1,11 @@
 -- Points depend on the tier held, and the tier on the points before: one step per event, taken for
--- all customers at once. Step 0 is the customer before any event.
+-- all customers at once. Step 0 is the customer before any event. The next events are read through
+-- an import of their own and one by one, so that each step looks them up in the index.
 with recursive events as (
+    select * from {{ ref('int_loyalty__events') }}
+),
+
+next_events as (
     select * from {{ ref('int_loyalty__events') }}
 ),
 
@@ -57,11 +62,27 @@ steps as (
         reached.tier_order,
         reached.points_multiplier
     from steps
-    inner join events
-        on
-            steps.tenant_id = events.tenant_id
-            and steps.customer_id = events.customer_id
-            and steps.event_number + 1 = events.event_number
+    cross join lateral (
+        select
+            next_events.tenant_id,
+            next_events.customer_id,
+            next_events.event_number,
+            next_events.event_type,
+            next_events.given_points,
+            next_events.base_points,
+            next_events.order_amount,
+            next_events.taken_before_amount,
+            next_events.taken_after_amount,
+            next_events.stored_number,
+            next_events.lifetime_value,
+            next_events.total_orders
+        from next_events
+        where
+            steps.tenant_id = next_events.tenant_id
+            and steps.customer_id = next_events.customer_id
+            and steps.event_number + 1 = next_events.event_number
+        limit 1
+    ) as events
     cross join lateral (
         select {{ array_item('steps.stored_points', 'events.stored_number') }} as points
     ) as stored

@@ -12,7 +12,7 @@ collections_per_line as (
     cross join lateral {{ json_array_elements('shopify_orders.line_items') }} as line (value)
     cross join
         lateral {{ json_array_elements(json_list("(line.value -> 'properties')")) }}
-        as property (value)
+            as property (value)
     where {{ json_text('property.value', 'name') }} = 'collection'
     group by shopify_orders.tenant_id, shopify_orders.order_id, {{ json_text('line.value', 'id') }}
 ),

@@ -1,5 +1,6 @@
 -- Dated changes of what counts: an order counts from the instant it was placed until it is refunded
--- in full or cancelled. Summed up to any instant, the movements give order count and lifetime value.
+-- in full or cancelled. Summed up to any instant, the movements give order count and lifetime
+-- value.
 with orders as (
     select * from {{ ref('int_orders__valued') }}
 ),
@@ -9,7 +10,8 @@ refunds as (
 ),
 
 paid_orders as (
-    select * from orders where was_paid
+    select * from orders
+    where was_paid
 ),
 
 placed as (
@@ -69,7 +71,7 @@ ended as (
         paid_orders.uncounted_at as occurred_at,
         -1 as order_delta,
         -(paid_orders.owed_amount_tenant + coalesce(refunded_before_the_end.amount_tenant, 0))
-        as amount_tenant,
+            as amount_tenant,
         paid_orders.tenant_currency as currency
     from paid_orders
     left join refunded_before_the_end

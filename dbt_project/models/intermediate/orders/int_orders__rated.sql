@@ -21,7 +21,25 @@ rate_periods as (
 
 final as (
     select
-        orders.*,
+        orders.tenant_id,
+        orders.order_id,
+        orders.source,
+        orders.source_order_id,
+        orders.customer_id,
+        orders.ordered_at,
+        orders.cancelled_at,
+        orders.is_failed,
+        orders.is_paid,
+        orders.gross_amount,
+        orders.discount_amount,
+        orders.owed_amount,
+        orders.currency,
+        orders.discount_codes,
+        orders.shop_id,
+        orders.slug,
+        orders.collection,
+        orders.tenant_currency,
+        orders.ordered_on,
         case
             when orders.currency = orders.tenant_currency then 1
             else rate_periods.rate

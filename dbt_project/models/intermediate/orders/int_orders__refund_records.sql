@@ -66,7 +66,8 @@ shopify_refund_lines as (
             + coalesce({{ json_number('line.value', 'total_tax') }}, 0)
         ) as amount
     from shopify_refunds
-    cross join lateral {{ json_array_elements('shopify_refunds.refund_line_items') }} as line (value)
+    cross join
+        lateral {{ json_array_elements('shopify_refunds.refund_line_items') }} as line (value)
     group by shopify_refunds.tenant_id, shopify_refunds.refund_id
 ),
 
@@ -179,17 +180,53 @@ shop_refunds as (
 ),
 
 all_refunds as (
-    select tenant_id, order_id, refund_id, refunded_at, amount from shopify_amounts
+    select
+        tenant_id,
+        order_id,
+        refund_id,
+        refunded_at,
+        amount
+    from shopify_amounts
     union all
-    select tenant_id, order_id, refund_id, refunded_at, amount from eventbrite_ticket_refunds
+    select
+        tenant_id,
+        order_id,
+        refund_id,
+        refunded_at,
+        amount
+    from eventbrite_ticket_refunds
     union all
-    select tenant_id, order_id, refund_id, refunded_at, amount from eventbrite_order_refunds
+    select
+        tenant_id,
+        order_id,
+        refund_id,
+        refunded_at,
+        amount
+    from eventbrite_order_refunds
     union all
-    select tenant_id, order_id, refund_id, refunded_at, amount from humanitix_ticket_refunds
+    select
+        tenant_id,
+        order_id,
+        refund_id,
+        refunded_at,
+        amount
+    from humanitix_ticket_refunds
     union all
-    select tenant_id, order_id, refund_id, refunded_at, amount from humanitix_order_refunds
+    select
+        tenant_id,
+        order_id,
+        refund_id,
+        refunded_at,
+        amount
+    from humanitix_order_refunds
     union all
-    select tenant_id, order_id, refund_id, refunded_at, amount from shop_refunds
+    select
+        tenant_id,
+        order_id,
+        refund_id,
+        refunded_at,
+        amount
+    from shop_refunds
 ),
 
 final as (

@@ -21,13 +21,25 @@ shop_orders as (
 ),
 
 known_orders as (
-    select tenant_id, order_id from shopify_orders
+    select
+        tenant_id,
+        order_id
+    from shopify_orders
     union
-    select tenant_id, order_id from eventbrite_orders
+    select
+        tenant_id,
+        order_id
+    from eventbrite_orders
     union
-    select tenant_id, order_id from humanitix_orders
+    select
+        tenant_id,
+        order_id
+    from humanitix_orders
     union
-    select tenant_id, order_id from shop_orders
+    select
+        tenant_id,
+        order_id
+    from shop_orders
 ),
 
 unmatched_purchases as (

@@ -1,5 +1,6 @@
--- Test orders end here: they are counted nowhere. An order's customer is that of its e-mail, else of
--- the next identifier in the order of strength; an order that names nobody is its own customer's.
+-- Test orders end here: they are counted nowhere. An order's customer is that of its e-mail, else
+-- of the next identifier in the order of strength; an order that names nobody is its own
+-- customer's.
 with shopify_orders as (
     select * from {{ ref('int_orders__shopify') }}
 ),
@@ -24,17 +25,22 @@ tenants as (
     select * from {{ ref('int_tenants__settings') }}
 ),
 
-identifiers as (
-    select * from {{ ref('int_customers__identifiers') }}
+order_collections as (
+    select * from {{ ref('int_orders__collections') }}
 ),
 
-lines as (
-    select * from {{ ref('int_orders__lines') }}
-),
-
-{% set identifier_types = [
+{% set owner_types = [
     'email', 'shopify_customer_id', 'klaviyo_profile_id', 'phone', 'shop_phone', 'anonymous_id',
+    'order_reference',
 ] -%}
+{# One import per kind of identifier: a CTE used once is planned with the table's statistics. -#}
+{% for type in owner_types -%}
+    {{ type }}_owners as (
+        select * from {{ ref('int_customers__identifiers') }}
+        where identifier_type = '{{ type }}'
+    ),
+
+{% endfor -%}
 {% set text = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
 all_orders as (
     select
@@ -172,19 +178,6 @@ all_orders as (
     inner join tenants on touchpoint_purchases.tenant_id = tenants.tenant_id
 ),
 
-line_collections as (
-    select
-        tenant_id,
-        order_id,
-        collection,
-        row_number() over (
-            partition by tenant_id, order_id order by sum(amount) desc, collection
-        ) as collection_rank
-    from lines
-    where collection is not null
-    group by tenant_id, order_id, collection
-),
-
 final as (
     select
         all_orders.tenant_id,
@@ -192,10 +185,9 @@ final as (
         all_orders.source,
         all_orders.source_order_id,
         coalesce(
-            {%- for type in identifier_types %}
-            {{ type }}_owner.customer_id,
+            {%- for type in owner_types %}
+                {{ type }}_owners.customer_id{{ ',' if not loop.last }}
             {%- endfor %}
-            order_owner.customer_id
         ) as customer_id,
         all_orders.ordered_at,
         {{ visible_at('all_orders.cancelled_at') }} as cancelled_at,
@@ -208,29 +200,23 @@ final as (
         all_orders.discount_codes,
         all_orders.shop_id,
         all_orders.slug,
-        coalesce(all_orders.collection, line_collections.collection) as collection,
+        coalesce(all_orders.collection, order_collections.collection) as collection,
         tenants.currency as tenant_currency,
         {{ tenant_date('all_orders.ordered_at', 'tenants.time_zone') }} as ordered_on
     from all_orders
     -- every tenant that has raw rows stands in the seed; the loader holds that
     inner join tenants on all_orders.tenant_id = tenants.tenant_id
-    left join line_collections
+    left join order_collections
         on
-            all_orders.tenant_id = line_collections.tenant_id
-            and all_orders.order_id = line_collections.order_id
-            and line_collections.collection_rank = 1
-    {%- for type in identifier_types %}
-    left join identifiers as {{ type }}_owner
+            all_orders.tenant_id = order_collections.tenant_id
+            and all_orders.order_id = order_collections.order_id
+    {%- for type in owner_types %}
+    left join {{ type }}_owners
         on
-            all_orders.tenant_id = {{ type }}_owner.tenant_id
-            and {{ type }}_owner.identifier_type = '{{ type }}'
-            and all_orders.{{ type }} = {{ type }}_owner.identifier
+            all_orders.tenant_id = {{ type }}_owners.tenant_id
+            and all_orders.{{ 'order_id' if type == 'order_reference' else type }}
+            = {{ type }}_owners.identifier
     {%- endfor %}
-    left join identifiers as order_owner
-        on
-            all_orders.tenant_id = order_owner.tenant_id
-            and order_owner.identifier_type = 'order_reference'
-            and all_orders.order_id = order_owner.identifier
     where {{ visible('all_orders.ordered_at') }}
 )
 

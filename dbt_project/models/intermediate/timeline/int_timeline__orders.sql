@@ -1,4 +1,5 @@
--- Orders that never counted and still might, or that failed, show too: their status is in the title.
+-- Orders that never counted and still might, or that failed, show too: their status is in the
+-- title.
 with orders as (
     select * from {{ ref('int_orders__valued') }}
 ),

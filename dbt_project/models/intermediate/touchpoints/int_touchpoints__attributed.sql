@@ -1,25 +1,18 @@
--- Drops the touchpoints that name nobody. All usable identifiers of a record belong to one customer,
--- so the first that is known decides.
+-- Drops the touchpoints that name nobody. All usable identifiers of a record belong to one
+-- customer, so the first that is known decides.
 with touchpoints as (
     select * from {{ ref('stg_touchpoints__touchpoints') }}
-),
-
-identifiers as (
-    select * from {{ ref('int_customers__identifiers') }}
 ),
 
 {% set identifier_types = [
     'email', 'shopify_customer_id', 'klaviyo_profile_id', 'phone', 'anonymous_id',
 ] -%}
+{# One import per kind of identifier: a CTE used once is planned with the table's statistics. -#}
 {% for type in identifier_types -%}
-{{ type }}_owners as (
-    select
-        tenant_id,
-        identifier,
-        customer_id
-    from identifiers
-    where identifier_type = '{{ type }}'
-),
+    {{ type }}_owners as (
+        select * from {{ ref('int_customers__identifiers') }}
+        where identifier_type = '{{ type }}'
+    ),
 
 {% endfor -%}
 attributed as (
@@ -28,7 +21,7 @@ attributed as (
         touchpoints.touchpoint_id,
         coalesce(
             {%- for type in identifier_types %}
-            {{ type }}_owners.customer_id{{ ',' if not loop.last }}
+                {{ type }}_owners.customer_id{{ ',' if not loop.last }}
             {%- endfor %}
         ) as customer_id,
         touchpoints.touchpoint_type,
@@ -42,7 +35,8 @@ attributed as (
         touchpoints.utm_medium,
         touchpoints.utm_campaign,
         touchpoints.occurred_at
-    from touchpoints
+    from
+        touchpoints
     {%- for type in identifier_types %}
     left join {{ type }}_owners
         on
@@ -52,7 +46,8 @@ attributed as (
 ),
 
 final as (
-    select * from attributed where customer_id is not null
+    select * from attributed
+    where customer_id is not null
 )
 
 select * from final

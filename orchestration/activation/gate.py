@@ -1,0 +1,45 @@
+"""The gate before every sender: nothing goes out on the word of a build that did not succeed."""
+
+from __future__ import annotations
+
+import sqlalchemy
+
+from orchestration.warehouse.builds import Build, is_held, latest_build
+from orchestration.warehouse.errors import JourneyError
+
+
+class GateClosed(JourneyError):
+    """The latest build does not vouch for the messages."""
+
+
+def require_success(connection: sqlalchemy.Connection) -> Build:
+    """The latest build, which must have succeeded as a whole.
+
+    A success means that every model was built and every error-level check passed. A build of a
+    part (`--select`) does not count, for its marts may describe different instants. A dry run may
+    describe any such build, however old: what it writes is dated with the build's as-of.
+
+    Raises:
+        GateClosed: there is no such build; the message says why and what to do.
+    """
+    build = latest_build(connection)
+    if build is None:
+        raise GateClosed("There is no build yet, so nothing to deliver. Make one: journey build")
+    named = f"build {build.build_id}, started {build.started_at:%Y-%m-%d %H:%M:%S} UTC,"
+    if build.verdict == "running" and is_held(connection):
+        raise GateClosed(
+            f"The {named} is running; its marts are not settled. Deliver when it has ended."
+        )
+    if build.verdict in ("running", "interrupted"):
+        raise GateClosed(f"The latest {named} was interrupted. Build again: journey build")
+    if build.verdict != "succeeded":
+        raise GateClosed(
+            f"The latest {named} failed, so nothing is delivered. Mend this, then build again "
+            f"with journey build:\n{build.error}"
+        )
+    if build.scope != "whole":
+        raise GateClosed(
+            f"The latest {named} covered only a part of the models. Build all of them: "
+            "journey build"
+        )
+    return build

@@ -1,0 +1,39 @@
+"""Everything that Dagster shows and runs; `dagster dev -m orchestration.definitions` reads it."""
+
+import dagster as dg
+
+from orchestration.defs.automation import landing_sensor, schedules, warehouse_build
+from orchestration.defs.build import build_resource
+from orchestration.defs.dbt_events import attach_singular_tests
+from orchestration.defs.models import dbt_models
+from orchestration.defs.outputs import output_assets
+from orchestration.defs.raw import raw_assets
+from orchestration.settings import Settings, get_settings
+from orchestration.transform import load_manifest_json
+
+
+def make_definitions(settings: Settings) -> dg.Definitions:
+    """The assets, checks, jobs and schedules of a warehouse; parses the dbt project if need be.
+
+    Steps run one after the other in the process of the run: a process per step would cost more
+    than the steps.
+    """
+    manifest = attach_singular_tests(load_manifest_json(settings))
+    return dg.Definitions(
+        assets=[
+            raw_assets(settings, manifest),
+            dbt_models(settings, manifest),
+            *output_assets(settings),
+        ],
+        jobs=[warehouse_build],
+        schedules=schedules(),
+        sensors=[landing_sensor(settings)],
+        resources={"build": build_resource(settings)},
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions of the warehouse that the environment names."""
+    return make_definitions(get_settings())

@@ -1,0 +1,67 @@
+"""When builds run: every hour, at 02:00 in full, and when files land.
+
+All of them wait to be switched on in the UI: a schedule that starts by itself would move a
+warehouse that was built for a chosen instant to the present.
+"""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+
+import dagster as dg
+
+from orchestration.ingest.contracts import read_contracts
+from orchestration.ingest.landing import Landing
+from orchestration.ingest.tenants import read_tenants
+from orchestration.settings import DBT_PROJECT_DIR, SEEDS_DIR, Settings
+
+JOB = "warehouse_build"
+HOURLY, DAILY = "30 * * * *", "0 2 * * *"
+SENSOR_SECONDS = 30
+
+warehouse_build = dg.define_asset_job(
+    JOB,
+    selection=dg.AssetSelection.all(),
+    description="Load, transform, check, and the outputs' dry run.",
+)
+
+
+def schedules() -> Sequence[dg.ScheduleDefinition]:
+    """The hourly build, and the nightly one that rebuilds incremental models too."""
+    return [
+        dg.ScheduleDefinition("hourly_build", cron_schedule=HOURLY, job=warehouse_build),
+        dg.ScheduleDefinition(
+            "nightly_build",
+            cron_schedule=DAILY,
+            job=warehouse_build,
+            run_config={"resources": {"build": {"config": {"full_refresh": True}}}},
+        ),
+    ]
+
+
+def landing_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Asks for a build when files have landed and no longer grow from one look to the next."""
+
+    @dg.sensor(job=warehouse_build, minimum_interval_seconds=SENSOR_SECONDS)
+    def landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        seen = state_of_landing(settings)
+        before = json.loads(context.cursor or "{}")
+        is_settled = seen == before.get("seen")
+        is_new = seen is not None and seen != before.get("requested")
+        requested = seen if is_settled and is_new else before.get("requested")
+        return dg.SensorResult(
+            run_requests=[dg.RunRequest(run_key=seen)] if is_settled and is_new else [],
+            cursor=json.dumps({"seen": seen, "requested": requested}),
+        )
+
+    return landing_files
+
+
+def state_of_landing(settings: Settings) -> str | None:
+    """A digest of the names and sizes of all landing files; None when there are none."""
+    tenants = read_tenants(SEEDS_DIR / "tenants.csv")
+    files, _ = Landing(settings.landing).scan(tenants, read_contracts(DBT_PROJECT_DIR))
+    if not files:
+        return None
+    listing = "\n".join(f"{file.path}\t{file.bytes}" for file in files)
+    return sha256(listing.encode()).hexdigest()

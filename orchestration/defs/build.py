@@ -1,0 +1,40 @@
+"""The build as a resource of a run: taken when the run starts, settled when it ends."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from orchestration.settings import Settings
+from orchestration.warehouse.builds import OpenBuild, building, parse_as_of
+from orchestration.warehouse.database import engine
+
+CONFIG_SCHEMA = {
+    "as_of": dg.Field(
+        str,
+        default_value="",
+        description="The instant to describe, like 2026-07-01T00:00:00Z; empty: the run's start.",
+    ),
+    "full_refresh": dg.Field(
+        bool,
+        default_value=False,
+        description="Rebuild incremental models from nothing, where they allow it.",
+    ),
+}
+
+
+def build_resource(settings: Settings) -> dg.ResourceDefinition:
+    """One build per run; the run fails when another build holds the warehouse."""
+
+    @dg.resource(config_schema=CONFIG_SCHEMA)
+    def build(context: dg.InitResourceContext) -> Iterator[OpenBuild]:
+        config = context.resource_config
+        as_of = parse_as_of(config["as_of"]) if config["as_of"] else None
+        details = {"run_id": context.run_id, "full_refresh": config["full_refresh"]}
+        database = engine(settings)
+        try:
+            with building(database, as_of, details) as opened:
+                yield opened
+        finally:
+            database.dispose()
+
+    return build

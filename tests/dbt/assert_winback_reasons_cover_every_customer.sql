@@ -1,0 +1,30 @@
+-- A returned row is a campaign and a customer of its tenant without a verdict, or a verdict whose
+-- reason contradicts it.
+with campaigns as (
+    select * from {{ ref('winback_campaign_definitions') }}
+),
+
+customer_metrics as (
+    select * from {{ ref('int_customers__metrics') }}
+),
+
+eligibility as (
+    select * from {{ ref('winback_eligibility') }}
+)
+
+select
+    campaigns.tenant_id,
+    campaigns.campaign_id,
+    customer_metrics.customer_id,
+    eligibility.is_eligible,
+    eligibility.reason
+from campaigns
+inner join customer_metrics on campaigns.tenant_id = customer_metrics.tenant_id
+left join eligibility
+    on
+        campaigns.tenant_id = eligibility.tenant_id
+        and campaigns.campaign_id = eligibility.campaign_id
+        and customer_metrics.customer_id = eligibility.customer_id
+where
+    eligibility.is_eligible is null
+    or eligibility.is_eligible <> (eligibility.reason is null)

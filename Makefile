@@ -43,7 +43,8 @@ demo: setup  ## sample data through the whole warehouse, ending with one custome
 	    set -x; $(JOURNEY) sample "$(LANDING)" --customers $(CUSTOMERS) --seed $(SEED); fi
 	$(JOURNEY) build --as-of $(AS_OF)
 	$(JOURNEY) deliver
-	$(JOURNEY) story
+	$(JOURNEY) story mara.lindqvist@example.com --tenant aurora
+	$(JOURNEY) overview
 
 test: setup  ## every test
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile tests

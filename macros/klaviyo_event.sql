@@ -1,6 +1,6 @@
 {#
-    The body of one event as Klaviyo's API takes it. Klaviyo keeps the first event of a unique_id, so a
-    message that is sent twice counts once.
+    The body of one event as Klaviyo's API takes it. Klaviyo keeps the first event of a unique_id, so
+    a message that is sent twice counts once.
 #}
 {% macro klaviyo_event(metric, email, properties, unique_id, occurred_at) -%}
     {{ json_object({

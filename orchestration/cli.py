@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
+SHOWN_MODELS = 5
 
 
 class FileFormat(StrEnum):
@@ -288,7 +289,34 @@ def build(
     moment = _moment(as_of)
     from orchestration.build import build as run_build
 
-    _show(run_build(_settings(), as_of=moment, full_refresh=full_refresh, select=select), as_json)
+    report = run_build(
+        _settings(),
+        moment,
+        full_refresh=full_refresh,
+        select=select,
+        progress=None if as_json else _note,
+    )
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        for error in report.errors:
+            _complain(error)
+        _say(
+            f"Build {report.build.verdict} as of {report.build.as_of} in {report.seconds:.1f} s: "
+            + ", ".join(f"{name} {took:.1f}" for name, took in report.seconds_per_step.items())
+        )
+        slowest = list(report.seconds_per_model.items())[:SHOWN_MODELS]
+        if slowest:
+            _say("Slowest models: " + ", ".join(f"{name} {took:.1f}" for name, took in slowest))
+        if report.tests:
+            _say("Tests: " + ", ".join(f"{count} {what}" for what, count in report.tests.items()))
+        if report.written:
+            _say(
+                "Messages: "
+                + ", ".join(f"{count:,} {output}" for output, count in report.written.items())
+            )
+    if not report.succeeded:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -455,26 +483,6 @@ def overview(as_json: AsJson = False) -> None:
         ("mart", "rows"),
         [(mart, f"{count:,}") for mart, count in seen.row_counts.items()],
     )
-
-
-class _Report(Protocol):
-    """What a long piece of work reports of itself."""
-
-    @property
-    def succeeded(self) -> bool: ...
-
-    def explain(self) -> str: ...
-
-    def to_dict(self) -> dict[str, Any]: ...
-
-
-def _show(report: _Report, as_json: bool) -> None:
-    if as_json:
-        _print_json(report.to_dict())
-    else:
-        _say(report.explain())
-    if not report.succeeded:
-        raise typer.Exit(1)
 
 
 def _settings() -> Settings:
@@ -647,6 +655,10 @@ def _console(*, errors: bool = False) -> Console:
 
 def _say(line: str) -> None:
     _console().print(line, markup=False)
+
+
+def _note(line: str) -> None:
+    _console(errors=True).print(line, style="dim", markup=False)
 
 
 def _complain(message: str) -> None:

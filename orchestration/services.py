@@ -32,6 +32,11 @@ telemetry:
 concurrency:
   runs:
     max_concurrent_runs: 1
+event_log_storage:
+  module: orchestration.defs.event_log
+  class: EventLog
+  config:
+    base_dir: {history}
 """
 
 
@@ -80,7 +85,8 @@ def prepare_dagster_home(settings: Settings) -> Path:
     make_folder(settings.dagster_home)
     configuration = settings.dagster_home / "dagster.yaml"
     if not configuration.exists():
-        write_private(configuration, INSTANCE_CONFIGURATION)
+        history = json.dumps(str(settings.dagster_home / "history" / "runs"))
+        write_private(configuration, INSTANCE_CONFIGURATION.format(history=history))
     return settings.dagster_home
 
 

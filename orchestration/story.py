@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, column, func, inspect, select, table, text
 
 from orchestration.warehouse.errors import JourneyError
 
@@ -94,38 +94,21 @@ def tell_story(database: Engine, identifier: str, tenant: str | None = None) -> 
                 "give the customer_id."
             )
         person = found[0]
-        about = "where tenant_id = :tenant_id and customer_id = :customer_id"
-        loyalty = _rows(connection, f"select * from marts.loyalty_accounts {about}", **person)
+
+        def about(schema: str, relation: str, *order: str) -> list[Row]:
+            return _rows_about(connection, schema, relation, person, order)
+
+        loyalty = about("marts", "loyalty_accounts")
         return Story(
-            customer=_rows(connection, f"select * from marts.customers {about}", **person)[0],
-            identities=_rows(
-                connection,
-                f"select * from marts.customer_identities {about} "
-                "order by first_seen_at, identifier_type, identifier",
-                **person,
+            customer=about("marts", "customers")[0],
+            identities=about(
+                "marts", "customer_identities", "first_seen_at", "identifier_type", "identifier"
             ),
-            activities=_rows(
-                connection,
-                f"select * from marts.customer_activity_timeline {about} "
-                "order by occurred_at, activity_id",
-                **person,
-            ),
-            stages=_rows(
-                connection,
-                f"select * from marts.stage_transitions {about} order by transitioned_at",
-                **person,
-            ),
-            segments=_rows(
-                connection,
-                f"select * from marts.segment_memberships {about} order by added_at, segment_id",
-                **person,
-            ),
+            activities=about("marts", "customer_activity_timeline", "occurred_at", "activity_id"),
+            stages=about("marts", "stage_transitions", "transitioned_at"),
+            segments=about("marts", "segment_memberships", "added_at", "segment_id"),
             loyalty=loyalty[0] if loyalty else None,
-            messages=_rows(
-                connection,
-                f"select * from outbox.deliveries {about} order by purpose, message_id",
-                **person,
-            ),
+            messages=about("outbox", "deliveries", "purpose", "message_id"),
         )
 
 
@@ -155,15 +138,11 @@ def describe_warehouse(database: Engine) -> Overview:
             order by tenant_id, stage
             """,
         )
-        marts = _rows(
-            connection,
-            "select table_name from information_schema.tables "
-            "where table_schema = 'marts' order by table_name",
-        )
+        marts = sorted(inspect(connection).get_table_names(schema="marts"))
         counts = {
-            mart["table_name"]: _rows(
-                connection, f'select count(*) as row_count from marts."{mart["table_name"]}"'
-            )[0]["row_count"]
+            mart: connection.execute(
+                select(func.count()).select_from(table(mart, schema="marts"))
+            ).scalar_one()
             for mart in marts
         }
     funnel = []
@@ -183,6 +162,19 @@ def describe_warehouse(database: Engine) -> Overview:
 def _require_marts(connection: Connection) -> None:
     if connection.execute(text("select to_regclass('marts.customers')")).scalar_one() is None:
         raise NothingBuilt("There are no marts yet. Make them with: journey build")
+
+
+def _rows_about(
+    connection: Connection, schema: str, relation: str, person: Row, order: tuple[str, ...]
+) -> list[Row]:
+    query = (
+        select(text("*"))
+        .select_from(table(relation, schema=schema))
+        .where(column("tenant_id") == person["tenant_id"])
+        .where(column("customer_id") == person["customer_id"])
+        .order_by(*map(column, order))
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _rows(connection: Connection, query: str, **parameters: Any) -> list[Row]:

@@ -4,6 +4,7 @@
 `settings`      the settings that point to it; the environment says the same
 `database`      an engine for it
 `empty_database` a database without our schemas
+`built`         settings of a warehouse that holds a small sample, built as of SAMPLE_AS_OF
 `journey_home`  an empty home, for tests that start a server of their own
 """
 
@@ -19,6 +20,7 @@ import pytest
 import sqlalchemy
 from psycopg import sql
 
+from orchestration.build import BuildReport
 from orchestration.settings import Settings, get_settings
 from orchestration.warehouse.database import engine, engine_for, migrate
 from orchestration.warehouse.postgres import ADMINISTRATOR, DATABASE, OWNER, EmbeddedServer
@@ -32,6 +34,8 @@ FORGETFUL = {
     "max_wal_size": "1GB",
 }
 TEST_DATABASE = "journey_test"
+BUILT_TEMPLATE = "journey_built"
+SAMPLE_CUSTOMERS, SAMPLE_SEED, SAMPLE_AS_OF = 120, 7, "2026-07-01T00:00:00Z"
 JOURNEY_VARIABLES = ("JOURNEY_HOME", "JOURNEY_DATABASE_URL", "JOURNEY_LANDING")
 
 
@@ -126,6 +130,46 @@ def journey_home(
     set_environment(monkeypatch, JOURNEY_HOME=str(home))
     yield home
     EmbeddedServer(Settings(home=home, database_url=None)).stop()
+
+
+@pytest.fixture(scope="session")
+def warehouse(
+    server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, BuildReport]:
+    """The home and the report of the one build that tests share; its database is a template."""
+    from orchestration.build import build
+    from orchestration.sample.generate import generate
+
+    home = tmp_path_factory.mktemp("warehouse") / "home"
+    home.mkdir()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        databases = fresh_database(server, DATABASE)
+        set_environment(monkeypatch, JOURNEY_HOME=str(home), JOURNEY_DATABASE_URL=next(databases))
+        generate(home / "landing", customers=SAMPLE_CUSTOMERS, seed=SAMPLE_SEED)
+        report = build(get_settings(), SAMPLE_AS_OF)
+        rename = sql.SQL("alter database {} rename to {}").format(
+            sql.Identifier(TEST_DATABASE), sql.Identifier(BUILT_TEMPLATE)
+        )
+        administer(server, rename)
+        databases.close()  # type: ignore[attr-defined]
+    assert report.succeeded, report.errors
+    return home, report
+
+
+@pytest.fixture
+def built(
+    server: EmbeddedServer,
+    warehouse: tuple[Path, BuildReport],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Settings]:
+    """Settings of a built warehouse that only this test sees."""
+    template, _ = warehouse
+    home = tmp_path / "home"
+    shutil.copytree(template, home, ignore=shutil.ignore_patterns("dagster.yaml", "outbox"))
+    for database_url in fresh_database(server, BUILT_TEMPLATE):
+        set_environment(monkeypatch, JOURNEY_HOME=str(home), JOURNEY_DATABASE_URL=database_url)
+        yield get_settings()
 
 
 def set_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:

@@ -12,6 +12,7 @@ from orchestration.settings import Settings
 from orchestration.transform import TransformReport, transform_events
 from orchestration.warehouse.builds import OpenBuild
 
+DBT_STEP = "dbt_build"
 UNIT_TESTS = "resource_type:unit_test"
 
 
@@ -23,7 +24,7 @@ def dbt_models(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefinit
         manifest=manifest,
         exclude=UNIT_TESTS,
         dagster_dbt_translator=translator,
-        name="dbt_build",
+        name=DBT_STEP,
         required_resource_keys={"build"},
     )
     def models(context: dg.AssetExecutionContext) -> Iterator[Any]:

@@ -1,14 +1,20 @@
 """The raw tables: one asset per source, loaded together from the landing zone."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from orchestration.settings import Settings
 from orchestration.warehouse.builds import OpenBuild
 from orchestration.warehouse.database import engine
+
+if TYPE_CHECKING:
+    from orchestration.ingest.load import Progress
+
+logger = logging.getLogger(__name__)
 
 COUNTS = ("rows_read", "rows_loaded", "rows_unchanged", "rows_rejected")
 
@@ -29,7 +35,7 @@ def raw_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
 
         build: OpenBuild = context.resources.build
         with build.step("load"):
-            report = load_landing(engine(settings), settings)
+            report = load_landing(engine(settings), settings, _tell)
         build.record.details["load"] = report.to_dict()
         counts: dict[str, Counter[str]] = {name: Counter() for name in sources}
         for file in report.files:
@@ -42,3 +48,17 @@ def raw_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
             yield dg.MaterializeResult(asset_key=["raw", name], metadata=dict(counts[name]))
 
     return load
+
+
+def _tell(progress: "Progress") -> None:
+    file = progress.result
+    if file is not None and file.status != "already_loaded":
+        logger.info(
+            "%s %s: %s rows loaded, %s unchanged, %s rejected in %.1f s",
+            file.status,
+            file.file,
+            f"{file.rows_loaded:,}",
+            f"{file.rows_unchanged:,}",
+            f"{file.rows_rejected:,}",
+            file.seconds,
+        )

@@ -1,41 +1,86 @@
-"""A run of the job from the command line, in this process, kept where the UI looks."""
+"""A run of the job from the command line: in this process, recorded where the UI looks."""
 
-import logging
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import dagster as dg
 from dagster_dbt import build_dbt_asset_selection
 
+from orchestration.activation.message import OUTPUTS, SYNC_SCHEMA
+from orchestration.definitions import make_definitions
 from orchestration.defs.automation import JOB
 from orchestration.defs.models import DBT_STEP
-from orchestration.definitions import make_definitions
+from orchestration.services import prepare_dagster_home
 from orchestration.settings import Settings
 from orchestration.transform import TransformError
-from orchestration.warehouse.errors import JourneyError
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class RunOutcome:
+    """What became of a run."""
+
+    run_id: str
+    succeeded: bool
+    errors: dict[str, str] = field(default_factory=dict)
+    """The error of each step that failed by itself; '' stands for the run's start."""
+    written: dict[str, int] = field(default_factory=dict)
+    """Messages that each output wrote."""
 
 
 def run_job(
     settings: Settings, as_of: datetime | None, *, full_refresh: bool, select: str | None
-) -> str:
-    """Run the job to its end, whether it succeeds or not; returns the id of the Dagster run.
+) -> RunOutcome:
+    """Run the job to its end, whether it succeeds or not.
+
+    Args:
+        settings: where the warehouse and the Dagster home are.
+        as_of: the instant to describe; the start of the run when not given.
+        full_refresh: rebuild incremental models from nothing, where they allow it.
+        select: a dbt selection; the outputs are left out then.
 
     Raises:
-        JourneyError: the run could not start, for example because another build runs.
+        TransformError: the project does not parse, or the selection matches nothing.
     """
     definitions = make_definitions(settings)
     job = definitions.resolve_job_def(JOB)
     config = {"as_of": as_of.isoformat() if as_of else "", "full_refresh": full_refresh}
-    with _instance(settings) as instance:
-        try:
-            result = job.execute_in_process(
-                instance=instance,
-                run_config={"resources": {"build": {"config": config}}},
-                asset_selection=_selected(definitions, select) if select else None,
-                raise_on_error=False,
-            )
-        except dg.DagsterError as error:
-            raise _expected(error) or error from None
-    return result.run_id
+    with dg.DagsterInstance.from_config(str(prepare_dagster_home(settings))) as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            run_config={"resources": {"build": {"config": config}}, **QUIET},
+            asset_selection=_selected(definitions, select) if select else None,
+            raise_on_error=False,
+        )
+    outcome = RunOutcome(result.run_id, result.success)
+    for event in result.all_events:
+        if event.is_resource_init_failure:
+            outcome.errors[""] = _innermost(event.engine_event_data.error)
+        elif event.is_step_failure:
+            outcome.errors[event.step_key or ""] = _innermost(event.step_failure_data.error)
+        elif event.is_step_materialization and event.step_key != DBT_STEP:
+            written = event.step_materialization_data.materialization.metadata.get("written")
+            if written is not None:
+                outcome.written[event.step_key or ""] = int(str(written.value))
+    return outcome
+
+
+def _selected(definitions: dg.Definitions, select: str) -> list[dg.AssetKey]:
+    graph = definitions.resolve_asset_graph()
+    models = definitions.resolve_assets_def([SYNC_SCHEMA, OUTPUTS["winback"]])
+    chosen = build_dbt_asset_selection([models], dbt_select=select).resolve(graph)
+    if not chosen:
+        raise TransformError(f"The selection {select!r} matches no model and no seed.")
+    raw = dg.AssetSelection.groups("raw").resolve(graph)
+    return sorted(chosen | raw)
+
+
+def _innermost(error: object) -> str:
+    """The message of the exception that caused the others, without its class."""
+    while (cause := getattr(error, "cause", None)) is not None:
+        error = cause
+    message = str(getattr(error, "message", error)).strip()
+    name = str(getattr(error, "cls_name", ""))
+    head, separator, rest = message.partition(": ")
+    return rest if separator and head.endswith(name) else message

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import IO, Any
 
 import psycopg
@@ -18,11 +19,12 @@ import pyarrow as pa
 import pyarrow.csv
 import sqlalchemy
 
+from orchestration.ingest import shopify_export
 from orchestration.ingest.contracts import Contract, ensure_raw_tables, read_contracts
 from orchestration.ingest.errors import FileRefused, LoadBusy
 from orchestration.ingest.landing import Landing, LandingFile, LandingProblem, blocks
-from orchestration.ingest.merge import copy_statement, create_incoming, merge
-from orchestration.ingest.phones import add_phones, derive_again
+from orchestration.ingest.merge import INCOMING, copy_statement, create_incoming, merge
+from orchestration.ingest.phones import Derivation, derive_again, new_phones
 from orchestration.ingest.readers import Reading, RejectedRow, read_parquet, read_rows
 from orchestration.ingest.tenants import Tenant, read_tenants
 from orchestration.ingest.validation import faults
@@ -221,15 +223,12 @@ class _FileLoad:
                     self.tell(min(reader.bytes_read, self.file.bytes))
             if self.landing.size(self.file) != self.file.bytes:
                 raise OSError("it changed meanwhile, and is loaded next time")
-            merged = merge(cursor, self.contract, self.tenant.tenant_id, load_id)
+            tenant_id = self.tenant.tenant_id
+            phones = new_phones(cursor, INCOMING, self.contract.phones, tenant_id)
+            derivation = Derivation(phones, self.tenant.phone_region)
+            merged = merge(cursor, self.contract, tenant_id, load_id)
+            derivation.store(cursor, tenant_id)
             self._store_rejected(cursor, load_id, rejected)
-        add_phones(
-            cursor,
-            "pg_temp.incoming",
-            self.contract.phones,
-            self.tenant.tenant_id,
-            self.tenant.phone_region,
-        )
         result = self._result(
             "loaded",
             rows_read=merged.loaded + merged.unchanged + reader.rows_rejected,
@@ -453,6 +452,11 @@ class _ReadAhead:
         if self.file.format == "parquet":
             return read_parquet(self.contract, self.opened, self.file.bytes)
         pieces = blocks(self.opened, is_gzip=self.file.is_gzip)
+        if self.file.format == "csv" and self.file.source == shopify_export.SOURCE:
+            start = next(pieces, b"")
+            pieces = chain([start], pieces)
+            if shopify_export.is_export(start):
+                return shopify_export.read_export(self.contract, pieces)
         return read_rows(self.contract, self.file.format, pieces)
 
     def _reject(self, row: RejectedRow) -> None:

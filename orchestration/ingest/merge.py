@@ -51,16 +51,14 @@ def merge(cursor: psycopg.Cursor[Any], contract: Contract, tenant_id: str, load_
     current.
     """
     values = {"tenant_id": tenant_id, "load_id": load_id}
-    key = ", ".join(quote(part) for part in contract.key)
     cursor.execute(f"set local work_mem = '{WORK_MEMORY}'")
-    cursor.execute(f"analyze {INCOMING} ({key}, _line)")
     cursor.execute(_recurring(contract), values)
     recurring = cursor.rowcount
     cursor.execute(_insert(contract, INCOMING, "true", without_recurring=recurring > 0), values)
     fresh = cursor.rowcount
     if recurring == 0:
         return Merged(fresh, 0)
-    cursor.execute(f"analyze {RECURRING} ({key}, _line)")
+    cursor.execute(f"analyze {RECURRING}")
     cursor.execute(_changes(contract), values)
     changes = cursor.rowcount
     if changes:

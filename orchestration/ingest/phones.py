@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import phonenumbers
 import psycopg
 
@@ -27,17 +29,13 @@ def e164(phone: str, region: str) -> str | None:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def add_phones(
-    cursor: psycopg.Cursor[tuple[str]],
-    table: str,
-    expressions: tuple[str, ...],
-    tenant_id: str,
-    region: str,
-) -> None:
-    """Derive and store every number that the expressions find in the table and that is new."""
+def new_phones(
+    cursor: psycopg.Cursor[tuple[str]], table: str, expressions: tuple[str, ...], tenant_id: str
+) -> list[str]:
+    """The numbers that the expressions find in the table and that the tenant did not have yet."""
     if not expressions:
-        return
-    written = "\nunion all\n".join(
+        return []
+    written = " union all ".join(
         f"select ({expression}) as phone from {table}" for expression in expressions
     )
     cursor.execute(
@@ -62,7 +60,31 @@ def add_phones(
         """,
         {"tenant_id": tenant_id, "longest": LONGEST_PHONE},
     )
-    _store(cursor, [phone for (phone,) in cursor.fetchall()], tenant_id, region)
+    return [phone for (phone,) in cursor.fetchall()]
+
+
+class Derivation:
+    """Derives numbers in a thread of its own, while the database is busy with something else."""
+
+    def __init__(self, phones: list[str], region: str) -> None:
+        """Start."""
+        self.region = region
+        self._derived: list[tuple[str, str | None]] = []
+        self._phones = phones
+        self._thread = threading.Thread(target=self._derive, name="journey-phones", daemon=True)
+        self._thread.start()
+
+    def store(self, cursor: psycopg.Cursor[tuple[str]], tenant_id: str) -> None:
+        """Wait for the end and write the numbers to `raw.phone_numbers`."""
+        self._thread.join()
+        with cursor.copy(
+            "copy raw.phone_numbers (tenant_id, phone, region, e164) from stdin"
+        ) as copy:
+            for phone, number in self._derived:
+                copy.write_row((tenant_id, phone, self.region, number))
+
+    def _derive(self) -> None:
+        self._derived = [(phone, e164(phone, self.region)) for phone in self._phones]
 
 
 def derive_again(cursor: psycopg.Cursor[tuple[str]], tenant_id: str, region: str) -> int:
@@ -75,15 +97,6 @@ def derive_again(cursor: psycopg.Cursor[tuple[str]], tenant_id: str, region: str
         (tenant_id, region),
     )
     phones = sorted(phone for (phone,) in cursor.fetchall())
-    _store(cursor, phones, tenant_id, region)
+    if phones:
+        Derivation(phones, region).store(cursor, tenant_id)
     return len(phones)
-
-
-def _store(
-    cursor: psycopg.Cursor[tuple[str]], phones: list[str], tenant_id: str, region: str
-) -> None:
-    if not phones:
-        return
-    with cursor.copy("copy raw.phone_numbers (tenant_id, phone, region, e164) from stdin") as copy:
-        for phone in phones:
-            copy.write_row((tenant_id, phone, region, e164(phone, region)))

@@ -198,6 +198,12 @@ def _records(text: str, line: int) -> Iterator[_Record]:
         )
 
 
+def first_record(start: bytes) -> list[str]:
+    """The fields of the first record of a CSV file that starts with these bytes."""
+    text = start.removeprefix(UTF8_MARK).decode(errors="replace")
+    return next((record.values for record in _records(text, 1) if not record.is_blank), [])
+
+
 class _CsvReader(_TextReader):
     advice = "; is a quote left open?"
 

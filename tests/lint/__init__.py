@@ -34,6 +34,9 @@ modules = SimpleNamespace(
     pytz=SimpleNamespace(utc=datetime.UTC),
 )
 dbt = SimpleNamespace(
+    array_append=lambda array, item: f"array_append({array}, {item})",
+    array_construct=lambda items, data_type: f"array[{', '.join(items)}]::{data_type}[]",
+    dateadd=lambda part, count, start: f"{start} + interval '1 {part}' * {count}",
     type_bigint=lambda: "bigint",
     type_boolean=lambda: "boolean",
     type_int=lambda: "integer",

@@ -95,15 +95,18 @@ points_for_joining as (
 
 final as (
     {%- for source in ['points_by_hand', 'points_for_reviews', 'points_for_joining'] %}
-    select
-        tenant_id,
-        customer_id,
-        event_type,
-        source_id,
-        cast(points as bigint) as points,
-        occurred_at
-    from {{ source }}
-    {{- '\n\n    union all\n' if not loop.last }}
+        select
+            tenant_id,
+            customer_id,
+            event_type,
+            source_id,
+            cast(points as bigint) as points,
+            occurred_at
+        from {{ source }}
+        {%- if not loop.last %}
+
+            union all
+        {% endif %}
     {%- endfor %}
 )
 

@@ -80,8 +80,9 @@ final as (
         order_delta,
         amount_tenant,
         order_amount,
-        coalesce(lag(taken_after_amount) over in_order, 0) as taken_before_amount,
-        taken_after_amount,
+        cast(coalesce(lag(taken_after_amount) over in_order, 0) as numeric(14, 2))
+            as taken_before_amount,
+        cast(taken_after_amount as numeric(14, 2)) as taken_after_amount,
         count(*) over (partition by tenant_id, order_id) > 1 as has_take_back
     from taken_so_far
     window

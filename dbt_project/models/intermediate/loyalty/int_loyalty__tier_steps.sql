@@ -1,3 +1,25 @@
+{%- set stored_points = array_item('steps.stored_points', 'next_events.stored_number') -%}
+{%- set points -%}
+            cast(
+                case
+                    when next_events.event_type = 'order'
+                        then round(next_events.base_points * coalesce(steps.points_multiplier, 1))
+                    when next_events.event_type not in ('refund', 'cancellation')
+                        then next_events.given_points
+                    when next_events.order_amount = 0 then 0
+                    else
+                        round(
+                            {{ stored_points }}
+                            * next_events.taken_before_amount / next_events.order_amount
+                        )
+                        - round(
+                            {{ stored_points }}
+                            * next_events.taken_after_amount / next_events.order_amount
+                        )
+                end as bigint
+            )
+{%- endset -%}
+
 -- Points depend on the tier held, and the tier on the points before: one step per event, taken for
 -- all customers at once. Step 0 is the customer before any event. The next events are read through
 -- an import of their own and one by one, so that each step looks them up in the index.
@@ -48,65 +70,40 @@ steps as (
     union all
 
     select
-        events.tenant_id,
-        events.customer_id,
-        events.event_number,
-        moved.points,
-        earned.lifetime_points_earned,
+        next_event.tenant_id,
+        next_event.customer_id,
+        next_event.event_number,
+        next_event.points,
+        steps.lifetime_points_earned + next_event.earned_points as lifetime_points_earned,
         case
-            when events.event_type = 'order' and events.stored_number is not null
-                then {{ dbt.array_append('steps.stored_points', 'moved.points') }}
+            when next_event.is_stored
+                then {{ dbt.array_append('steps.stored_points', 'next_event.points') }}
             else steps.stored_points
         end as stored_points,
         reached.tier,
         reached.tier_order,
         reached.points_multiplier
     from steps
-    cross join lateral (
+    inner join lateral (
         select
             next_events.tenant_id,
             next_events.customer_id,
             next_events.event_number,
-            next_events.event_type,
-            next_events.given_points,
-            next_events.base_points,
-            next_events.order_amount,
-            next_events.taken_before_amount,
-            next_events.taken_after_amount,
-            next_events.stored_number,
             next_events.lifetime_value,
-            next_events.total_orders
+            next_events.total_orders,
+            {{ points }} as points,
+            case when next_events.event_type = 'adjustment' then 0 else {{ points }} end
+                as earned_points,
+            next_events.event_type = 'order' and next_events.stored_number is not null
+                as is_stored
         from next_events
         where
             steps.tenant_id = next_events.tenant_id
             and steps.customer_id = next_events.customer_id
             and steps.event_number + 1 = next_events.event_number
+        order by next_events.event_number
         limit 1
-    ) as events
-    cross join lateral (
-        select {{ array_item('steps.stored_points', 'events.stored_number') }} as points
-    ) as stored
-    cross join lateral (
-        select
-            cast(
-                case
-                    when events.event_type = 'order'
-                        then round(events.base_points * coalesce(steps.points_multiplier, 1))
-                    when events.event_type not in ('refund', 'cancellation')
-                        then events.given_points
-                    when events.order_amount = 0 then 0
-                    else
-                        round(stored.points * events.taken_before_amount / events.order_amount)
-                        - round(stored.points * events.taken_after_amount / events.order_amount)
-                end as bigint
-            ) as points
-    ) as moved
-    cross join lateral (
-        select
-            steps.lifetime_points_earned
-            + case when events.event_type = 'adjustment' then 0 else moved.points end
-                as lifetime_points_earned
-    ) as earned
+    ) as next_event on true
     left join lateral (
         select
             tiers.tier,
@@ -114,13 +111,16 @@ steps as (
             tiers.points_multiplier
         from tiers
         where
-            events.tenant_id = tiers.tenant_id
-            and (tiers.min_points is null or earned.lifetime_points_earned >= tiers.min_points)
+            next_event.tenant_id = tiers.tenant_id
+            and (
+                tiers.min_points is null
+                or steps.lifetime_points_earned + next_event.earned_points >= tiers.min_points
+            )
             and (
                 tiers.min_lifetime_value is null
-                or events.lifetime_value >= tiers.min_lifetime_value
+                or next_event.lifetime_value >= tiers.min_lifetime_value
             )
-            and (tiers.min_orders is null or events.total_orders >= tiers.min_orders)
+            and (tiers.min_orders is null or next_event.total_orders >= tiers.min_orders)
         order by tiers.tier_order desc, tiers.tier
         limit 1
     ) as reached on true

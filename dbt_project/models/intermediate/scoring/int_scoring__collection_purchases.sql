@@ -94,17 +94,19 @@ collections_of_lines as (
 ),
 
 final as (
-    {%- for evidence in ['collections_of_touchpoints', 'collections_of_lines'] %}
     select
         tenant_id,
         order_id,
         collection,
         customer_id
-    from {{ evidence }}
-    {%- if not loop.last %}
+    from collections_of_touchpoints
     union all
-    {%- endif %}
-    {%- endfor %}
+    select
+        tenant_id,
+        order_id,
+        collection,
+        customer_id
+    from collections_of_lines
 )
 
 select * from final

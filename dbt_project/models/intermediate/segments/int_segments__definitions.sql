@@ -29,7 +29,7 @@ definitions_per_tenant as (
         segment_definitions.segment_name,
         segment_definitions.description,
         {%- for criterion in criteria %}
-        segment_definitions.{{ criterion }},
+            segment_definitions.{{ criterion }},
         {%- endfor %}
         segment_definitions.sync_enabled,
         segment_definitions.klaviyo_list_id,
@@ -49,7 +49,7 @@ final as (
         segment_name,
         description,
         {%- for criterion in criteria %}
-        {{ criterion }},
+            {{ criterion }},
         {%- endfor %}
         sync_enabled,
         klaviyo_list_id,

@@ -36,20 +36,36 @@ customers_meeting_criteria as (
             definitions.lead_bands is null
             or {{ in_list('customer_traits.lead_band', 'definitions.lead_bands') }}
         )
-        {%- for trait, criterion in {
-            'lifetime_value': 'lifetime_value',
-            'total_orders': 'orders',
-            'days_since_purchase': 'days_since_purchase'
-        }.items() %}
         and (
-            definitions.min_{{ criterion }} is null
-            or coalesce(customer_traits.{{ trait }} >= definitions.min_{{ criterion }}, false)
+            definitions.min_lifetime_value is null
+            or customer_traits.lifetime_value >= definitions.min_lifetime_value
         )
         and (
-            definitions.max_{{ criterion }} is null
-            or coalesce(customer_traits.{{ trait }} <= definitions.max_{{ criterion }}, false)
+            definitions.max_lifetime_value is null
+            or customer_traits.lifetime_value <= definitions.max_lifetime_value
         )
-        {%- endfor %}
+        and (
+            definitions.min_orders is null
+            or customer_traits.total_orders >= definitions.min_orders
+        )
+        and (
+            definitions.max_orders is null
+            or customer_traits.total_orders <= definitions.max_orders
+        )
+        and (
+            definitions.min_days_since_purchase is null
+            or (
+                customer_traits.days_since_purchase is not null
+                and customer_traits.days_since_purchase >= definitions.min_days_since_purchase
+            )
+        )
+        and (
+            definitions.max_days_since_purchase is null
+            or (
+                customer_traits.days_since_purchase is not null
+                and customer_traits.days_since_purchase <= definitions.max_days_since_purchase
+            )
+        )
         and (
             definitions.email_subscribed is null
             or customer_traits.is_email_subscribed = definitions.email_subscribed

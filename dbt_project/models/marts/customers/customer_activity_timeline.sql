@@ -22,6 +22,10 @@ stage_transitions as (
     select * from {{ ref('stage_transitions') }}
 ),
 
+points_movements as (
+    select * from {{ ref('int_loyalty__movements') }}
+),
+
 client_activities as (
     select
         tenant_id,
@@ -59,6 +63,26 @@ stage_activities as (
     from stage_transitions
 ),
 
+points_activities as (
+    select
+        tenant_id,
+        'points:' || movement_id as activity_id,
+        customer_id,
+        'points' as activity_type,
+        occurred_at,
+        'loyalty' as source,
+        movement_id as source_id,
+        cast(null as numeric(14, 2)) as amount,
+        cast(null as {{ dbt.type_string() }}) as currency,
+        case when points > 0 then '+' else '' end
+        || cast(points as {{ dbt.type_string() }})
+        || ' points, ' || replace(movement_type, '_', ' ') as title,
+        {{ json_object({
+            'points': 'points', 'balance_after': 'balance_after', 'reference_id': 'reference_id',
+        }) }} as metadata
+    from points_movements
+),
+
 all_activities as (
     select * from order_activities
     union all
@@ -67,6 +91,8 @@ all_activities as (
     select * from client_activities
     union all
     select * from stage_activities
+    union all
+    select * from points_activities
 ),
 
 final as (

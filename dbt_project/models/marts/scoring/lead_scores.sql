@@ -22,7 +22,7 @@ tenant_settings as (
     select * from {{ ref('int_tenants__settings') }}
 ),
 
--- Nobody without an order has a recency, so the least points are the fallback, not a threshold.
+-- Without an order there are no days to measure: that is worth the least points.
 points_per_customer as (
     select
         customer_metrics.tenant_id,
@@ -30,25 +30,47 @@ points_per_customer as (
         customer_metrics.days_since_purchase,
         customer_metrics.total_orders,
         customer_metrics.lifetime_value,
-        coalesce(recency.points, 1) as recency_score,
-        coalesce(frequency.points, 1) as frequency_score,
-        coalesce(monetary.points, 1) as monetary_score
+        case when customer_metrics.days_since_purchase is null then 1 else recency.points end
+            as recency_score,
+        frequency.points as frequency_score,
+        monetary.points as monetary_score
     from customer_metrics
-    {%- for dimension, metric in {
-        'recency': 'days_since_purchase',
-        'frequency': 'total_orders',
-        'monetary': 'lifetime_value'
-    }.items() %}
-    left join rfm_thresholds as {{ dimension }}
+    left join rfm_thresholds as recency
         on
-            customer_metrics.tenant_id = {{ dimension }}.tenant_id
-            and {{ dimension }}.dimension = '{{ dimension }}'
-            and customer_metrics.{{ metric }} is not null
-            and ({{ dimension }}.min_value is null
-                or customer_metrics.{{ metric }} >= {{ dimension }}.min_value)
-            and ({{ dimension }}.max_value is null
-                or customer_metrics.{{ metric }} < {{ dimension }}.max_value)
-    {%- endfor %}
+            customer_metrics.tenant_id = recency.tenant_id
+            and recency.dimension = 'recency'
+            and (
+                recency.min_value is null
+                or customer_metrics.days_since_purchase >= recency.min_value
+            )
+            and (
+                recency.max_value is null
+                or customer_metrics.days_since_purchase < recency.max_value
+            )
+    left join rfm_thresholds as frequency
+        on
+            customer_metrics.tenant_id = frequency.tenant_id
+            and frequency.dimension = 'frequency'
+            and (
+                frequency.min_value is null
+                or customer_metrics.total_orders >= frequency.min_value
+            )
+            and (
+                frequency.max_value is null
+                or customer_metrics.total_orders < frequency.max_value
+            )
+    left join rfm_thresholds as monetary
+        on
+            customer_metrics.tenant_id = monetary.tenant_id
+            and monetary.dimension = 'monetary'
+            and (
+                monetary.min_value is null
+                or customer_metrics.lifetime_value >= monetary.min_value
+            )
+            and (
+                monetary.max_value is null
+                or customer_metrics.lifetime_value < monetary.max_value
+            )
 ),
 
 scores_per_customer as (

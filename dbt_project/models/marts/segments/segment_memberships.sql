@@ -6,10 +6,6 @@
     ],
 ) }}
 
-{%- set recorded_before -%}
-    (recorded_spells.removed_at < {{ as_of() }} or tenants_recorded_later.tenant_id is not null)
-{%- endset %}
-
 -- Kept state: what was recorded before as_of stays, and this build adds what it sees at as_of.
 -- What an earlier run recorded at this very as_of is decided anew, so a repeated build changes
 -- nothing. Where a later instant is recorded already, a tenant's spells stay as they are.
@@ -26,20 +22,20 @@ definitions as (
 ),
 
 recorded_spells as (
-    {% if is_incremental() -%}
-    select * from {{ this }}
-    {%- else -%}
-    select
-        cast(null as {{ dbt.type_string() }}) as tenant_id,
-        cast(null as {{ dbt.type_string() }}) as segment_id,
-        cast(null as {{ dbt.type_string() }}) as customer_id,
-        cast(null as integer) as spell,
-        cast(null as {{ type_timestamptz() }}) as added_at,
-        cast(null as {{ type_timestamptz() }}) as removed_at,
-        cast(null as {{ dbt.type_string() }}) as exit_reason,
-        cast(null as {{ dbt.type_string() }}) as definition_hash
-    where false
-    {%- endif %}
+    {% if is_incremental() %}
+        select * from {{ this }}
+    {% else %}
+        select
+            cast(null as {{ dbt.type_string() }}) as tenant_id,
+            cast(null as {{ dbt.type_string() }}) as segment_id,
+            cast(null as {{ dbt.type_string() }}) as customer_id,
+            cast(null as integer) as spell,
+            cast(null as {{ type_timestamptz() }}) as added_at,
+            cast(null as {{ type_timestamptz() }}) as removed_at,
+            cast(null as {{ dbt.type_string() }}) as exit_reason,
+            cast(null as {{ dbt.type_string() }}) as definition_hash
+        where false
+    {% endif %}
 ),
 
 tenants_recorded_later as (
@@ -57,16 +53,21 @@ spells_before as (
         recorded_spells.customer_id,
         recorded_spells.spell,
         recorded_spells.added_at,
-        case when {{ recorded_before }} then recorded_spells.removed_at end as removed_at,
-        case when {{ recorded_before }} then recorded_spells.exit_reason end as exit_reason,
+        case
+            when
+                tenants_recorded_later.tenant_id is not null
+                or recorded_spells.removed_at < {{ as_of() }}
+                then recorded_spells.removed_at
+        end as removed_at,
+        recorded_spells.exit_reason,
         recorded_spells.definition_hash,
         tenants_recorded_later.tenant_id is not null as is_recorded_later
     from recorded_spells
     left join tenants_recorded_later
         on recorded_spells.tenant_id = tenants_recorded_later.tenant_id
     where
-        recorded_spells.added_at < {{ as_of() }}
-        or tenants_recorded_later.tenant_id is not null
+        tenants_recorded_later.tenant_id is not null
+        or recorded_spells.added_at < {{ as_of() }}
 ),
 
 -- A feed may say that a recorded stay ended, even if it says that the person came back since.
@@ -98,6 +99,8 @@ spells_with_verdict as (
         spells_before.exit_reason,
         spells_before.definition_hash,
         definitions.definition_hash as current_definition_hash,
+        coalesce(spells_before.definition_hash <> definitions.definition_hash, true)
+            as is_redefined,
         removals_by_feed.removed_at as removed_by_feed_at,
         case
             when spells_before.is_recorded_later or spells_before.removed_at is not null
@@ -130,16 +133,15 @@ carried_spells as (
         customer_id,
         spell,
         added_at,
-        case verdict
-            when 'stands' then removed_at
-            when 'ended by feed' then removed_by_feed_at
-            when 'ends now' then {{ as_of() }}
+        case
+            when verdict = 'stands' then removed_at
+            when verdict = 'ended by feed' then removed_by_feed_at
+            when verdict = 'ends now' then {{ as_of() }}
         end as removed_at,
         case
             when verdict = 'stands' then exit_reason
             when verdict = 'ended by feed' then 'left'
-            when verdict = 'ends now' and definition_hash is distinct from current_definition_hash
-                then 'definition_changed'
+            when verdict = 'ends now' and is_redefined then 'definition_changed'
             when verdict = 'ends now' then 'left'
         end as exit_reason,
         -- Of the definition under which the person last belonged.
@@ -240,7 +242,6 @@ new_spells as (
 ),
 
 final as (
-    {%- for spells in ['carried_spells', 'new_spells'] %}
     select
         tenant_id,
         segment_id,
@@ -250,11 +251,18 @@ final as (
         removed_at,
         exit_reason,
         definition_hash
-    from {{ spells }}
-    {%- if not loop.last %}
+    from carried_spells
     union all
-    {%- endif %}
-    {%- endfor %}
+    select
+        tenant_id,
+        segment_id,
+        customer_id,
+        spell,
+        added_at,
+        removed_at,
+        exit_reason,
+        definition_hash
+    from new_spells
 )
 
 select * from final

@@ -108,20 +108,23 @@ points_expiring as (
 
 news as (
     {%- for kind in ['points_earned', 'tiers_reached', 'points_expiring'] %}
-    select
-        tenant_id,
-        customer_id,
-        purpose,
-        metric,
-        {{ hash_id(['tenant_id', 'purpose', 'customer_id', 'subject']) }} as message_id,
-        not_before,
-        expires_at,
-        properties
-    from {{ kind }}
-    where
-        not_before <= {{ as_of() }}
-        and expires_at > {{ as_of() }}
-    {{- '\n\n    union all\n' if not loop.last }}
+        select
+            tenant_id,
+            customer_id,
+            purpose,
+            metric,
+            {{ hash_id(['tenant_id', 'purpose', 'customer_id', 'subject']) }} as message_id,
+            not_before,
+            expires_at,
+            properties
+        from {{ kind }}
+        where
+            not_before <= {{ as_of() }}
+            and expires_at > {{ as_of() }}
+        {%- if not loop.last %}
+
+            union all
+        {% endif %}
     {%- endfor %}
 ),
 

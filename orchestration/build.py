@@ -1,0 +1,160 @@
+"""One build: landing files to marts to outputs, by the very job that the schedules run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from orchestration.settings import Settings
+from orchestration.warehouse.builds import Build, build_of_run, locked, parse_as_of
+from orchestration.warehouse.database import engine, migrate
+from orchestration.warehouse.errors import JourneyError
+
+PROGRESS_LOGGER = "orchestration"
+
+
+class BuildError(JourneyError):
+    """The run ended before it could record a build."""
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did, and where its time went."""
+
+    build: Build
+    succeeded: bool
+    """The build and the outputs' dry run."""
+    seconds: float
+    seconds_per_step: dict[str, float]
+    """`start` is Python, Dagster and the lock; `finish` the outputs and Dagster's records."""
+    written: dict[str, int] = field(default_factory=dict)
+    """Messages per output."""
+    errors: tuple[str, ...] = ()
+    """What failed, in words, with the way to look at it."""
+
+    @property
+    def load(self) -> dict[str, Any]:
+        """The load's report as plain values."""
+        return dict(self.build.details.get("load", {}))
+
+    @property
+    def seconds_per_model(self) -> dict[str, float]:
+        """Seconds per seed and model, the slowest first."""
+        seconds: dict[str, float] = self.build.details.get("transform", {}).get(
+            "seconds_per_model", {}
+        )
+        return dict(sorted(seconds.items(), key=lambda item: (-item[1], item[0])))
+
+    @property
+    def tests(self) -> dict[str, int]:
+        """How many tests ended in each status."""
+        return dict(self.build.details.get("transform", {}).get("tests", {}))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return {
+            "build_id": str(self.build.build_id),
+            "run_id": self.build.details.get("run_id"),
+            "as_of": self.build.as_of.isoformat(),
+            "verdict": self.build.verdict,
+            "scope": self.build.scope,
+            "succeeded": self.succeeded,
+            "errors": list(self.errors),
+            "seconds": round(self.seconds, 1),
+            "seconds_per_step": self.seconds_per_step,
+            "seconds_per_model": self.seconds_per_model,
+            "tests": self.tests,
+            "load": self.load,
+            "written": self.written,
+        }
+
+
+def build(
+    settings: Settings,
+    as_of: str | datetime | None = None,
+    *,
+    full_refresh: bool = False,
+    select: str | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> BuildReport:
+    """Load, transform, check and describe the outputs; the run shows in the Dagster UI.
+
+    Args:
+        settings: where the warehouse is.
+        as_of: the instant to describe, with its offset; the start of the run by default.
+        full_refresh: rebuild incremental models from nothing, where they allow it.
+        select: a dbt selection for the transformation. Outputs are left out then, and nothing is
+            delivered until the next whole build.
+        progress: told each thing that was done, in a line.
+
+    Raises:
+        AsOfError: `as_of` is not an instant.
+        BuildRunning: another build holds the warehouse.
+        TransformError: the dbt project does not parse, or the selection matches nothing.
+        DatabaseUnavailable: the database cannot be reached.
+    """
+    start = time.perf_counter()
+    instant = parse_as_of(as_of) if isinstance(as_of, str) else as_of
+    database = engine(settings)
+    try:
+        migrate(database)
+        with locked(database):
+            pass
+        from orchestration.defs.run import run_job
+
+        started = time.time() - (time.perf_counter() - start)
+        with _told(progress):
+            outcome = run_job(settings, instant, full_refresh=full_refresh, select=select)
+        with database.connect() as connection:
+            record = build_of_run(connection, outcome.run_id)
+    finally:
+        database.dispose()
+    if record is None:
+        raise BuildError(outcome.errors.get("", "The run ended before the build began."))
+    seconds = time.perf_counter() - start
+    steps: dict[str, float] = dict(record.details.get("seconds_per_step", {}))
+    until_build = record.started_at.timestamp() - started
+    return BuildReport(
+        build=record,
+        succeeded=outcome.succeeded,
+        seconds=seconds,
+        seconds_per_step={
+            "start": round(until_build, 3),
+            **{name: steps[name] for name in ("load", "transform") if name in steps},
+            "finish": round(seconds - until_build - sum(steps.values()), 3),
+        },
+        written=outcome.written,
+        errors=tuple(outcome.errors.values()),
+    )
+
+
+@contextmanager
+def _told(progress: Callable[[str], None] | None) -> Iterator[None]:
+    """Pass on what our modules log while they work."""
+    if progress is None:
+        yield
+        return
+    handler = _Teller(progress)
+    logger = logging.getLogger(PROGRESS_LOGGER)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _Teller(logging.Handler):
+    def __init__(self, progress: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._progress(record.getMessage())

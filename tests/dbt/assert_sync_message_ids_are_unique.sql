@@ -1,0 +1,23 @@
+-- A returned row is a message id that two messages share: the second would never be sent.
+with winback_events as (
+    select * from {{ ref('sync_klaviyo__winback_events') }}
+),
+
+loyalty_events as (
+    select * from {{ ref('sync_klaviyo__loyalty_events') }}
+),
+
+messages as (
+    select message_id from winback_events
+
+    union all
+
+    select message_id from loyalty_events
+)
+
+select
+    message_id,
+    count(*) as message_count
+from messages
+group by message_id
+having count(*) > 1

@@ -1,0 +1,325 @@
+"""The build as people and schedules run it, and the gate that its verdict holds."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+from orchestration.activation.deliver import DeliveryError, deliver
+from orchestration.activation.gate import GateClosed
+from orchestration.build import BuildReport, build
+from orchestration.settings import Settings
+from orchestration.transform import (
+    TransformError,
+    load_manifest_json,
+    transform,
+    transform_events,
+)
+from orchestration.warehouse.builds import BuildRunning, building, latest_build, parse_as_of
+from orchestration.warehouse.database import engine
+
+AS_OF = parse_as_of("2026-07-01T00:00:00Z")
+WINBACK = "sync.sync_klaviyo__winback_events"
+HOLD_A_BUILD = """
+import sys
+from orchestration.settings import get_settings
+from orchestration.warehouse.builds import building
+from orchestration.warehouse.database import engine
+with building(engine(get_settings())):
+    print("building", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def built_database(built: Settings) -> Iterator[sqlalchemy.Engine]:
+    made = engine(built)
+    yield made
+    made.dispose()
+
+
+def files_below(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def change(database: sqlalchemy.Engine, statement: str) -> int:
+    with database.begin() as connection:
+        return connection.exec_driver_sql(statement).rowcount
+
+
+def value_of(database: sqlalchemy.Engine, query: str) -> object:
+    with database.connect() as connection:
+        return connection.exec_driver_sql(query).scalar_one()
+
+
+def test_a_build_succeeds_and_says_where_the_time_went(
+    warehouse: tuple[Path, BuildReport],
+) -> None:
+    """Prevents a build that is slow or partly done without anyone seeing where."""
+    _, report = warehouse
+    assert (report.build.verdict, report.build.scope) == ("succeeded", "whole")
+    assert report.build.as_of == AS_OF
+    assert set(report.tests) == {"pass"}
+    assert set(report.seconds_per_step) == {"start", "load", "transform", "finish"}
+    assert sum(report.seconds_per_step.values()) == pytest.approx(report.seconds, abs=0.1)
+    assert {"customers", "orders", "tenants"} <= set(report.seconds_per_model)
+    assert set(report.written) == {"winback_outputs", "loyalty_outputs"}
+    totals = report.load["totals"]
+    assert totals["rows_read"] == (
+        totals["rows_loaded"] + totals["rows_unchanged"] + totals["rows_rejected"]
+    )
+
+
+def test_the_ui_sees_the_run_its_assets_and_its_checks(
+    warehouse: tuple[Path, BuildReport],
+) -> None:
+    """Prevents a UI that knows nothing of what was built from the command line, and a release of
+    dagster-dbt that no longer maps dbt's events."""
+    import dagster as dg
+
+    home, report = warehouse
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        run = instance.get_run_by_id(report.build.details["run_id"])
+        assert run is not None
+        assert run.is_success
+        records = instance.all_logs(run.run_id)
+        happened = [record.dagster_event for record in records if record.dagster_event]
+    manifest = load_manifest_json(Settings(home=home))
+    built = {event.asset_key for event in happened if event.is_step_materialization}
+    assert len(built) == len(report.seconds_per_model) + len(manifest["sources"]) + 2
+    evaluated = [event for event in happened if event.event_type_value == "ASSET_CHECK_EVALUATION"]
+    assert len(evaluated) == report.tests["pass"]
+    assert all(event.asset_check_evaluation_data.passed for event in evaluated)
+
+
+def test_a_failed_check_fails_the_build_and_holds_every_message_back(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents messages that rest on orders whose worth nobody knows."""
+    assert change(
+        built_database,
+        "update raw.shop_orders set currency = 'XTS' where id = "
+        "(select min(id) from raw.shop_orders where _is_current)",
+    )
+    report = build(built, AS_OF)
+    assert report.build.verdict == "failed"
+    assert not report.succeeded
+    assert report.written == {}
+    (error,) = report.errors
+    assert "assert_every_order_has_an_exchange_rate: Got 1 result" in error
+    compiled = Path(error.partition("journey psql -f ")[2].split()[0])
+    assert change(built_database, compiled.read_text()) == 1
+    with pytest.raises(GateClosed, match="assert_every_order_has_an_exchange_rate"):
+        deliver(built)
+    assert files_below(built.home / "outbox") == {}
+
+
+def test_a_second_build_is_told_who_builds_and_since_when(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents two builds that write the same tables at once."""
+    with building(built_database, AS_OF) as first:
+        with pytest.raises(BuildRunning) as refusal:
+            build(built, AS_OF)
+        with pytest.raises(GateClosed, match="is running"):
+            deliver(built)
+    message = str(refusal.value)
+    assert f"{first.record.started_at:%Y-%m-%d %H:%M:%S} UTC" in message
+    assert str(first.record.build_id) in message
+    assert first.record.details["run_by"] in message
+    with building(built_database):
+        pass
+
+
+def test_a_killed_build_is_marked_and_needs_no_repair(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents a lock, or a word `running`, that outlives the process it speaks of."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD_A_BUILD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "building\n"
+    process.kill()
+    process.communicate()
+    with pytest.raises(GateClosed, match=r"was interrupted|is running"):
+        deliver(built)
+    with building(built_database, AS_OF) as following:
+        following.succeed("whole")
+    verdicts = "select string_agg(verdict, ', ' order by started_at) from ops.builds"
+    assert value_of(built_database, verdicts) == "succeeded, interrupted, succeeded"
+    assert deliver(built).build_id == following.record.build_id
+
+
+def test_an_interrupt_leaves_no_dbt_at_work(built: Settings) -> None:
+    """Prevents a dbt that goes on writing when the build has given up its lock."""
+    import threading
+
+    events = transform_events(built, AS_OF)
+    next(events)
+    events.close()
+    assert "dbt" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_an_exception_settles_the_build_as_failed(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents a verdict that stays open, or a success after an error or an interrupt."""
+    for error, verdict in ((ValueError("no"), "failed"), (KeyboardInterrupt(), "interrupted")):
+        with (
+            pytest.raises(type(error)),
+            building(built_database) as build_,
+            build_.step("load"),
+        ):
+            raise error
+        with built_database.connect() as connection:
+            latest = latest_build(connection)
+        assert latest is not None
+        assert latest.verdict == verdict
+        with pytest.raises(GateClosed):
+            deliver(built)
+
+
+def test_a_part_of_more_than_200_nodes_is_built_and_delivers_nothing(
+    built: Settings,
+) -> None:
+    """Prevents a selection that is cut short, or messages from marts of different instants."""
+    report = build(built, AS_OF, select="path:models/marts path:models/sync resource_type:seed")
+    assert (report.build.verdict, report.build.scope) == ("succeeded", "partial")
+    assert report.succeeded
+    models = report.seconds_per_model
+    assert len(models) + sum(report.tests.values()) > 200
+    assert {"customers", "tenants", "sync_klaviyo__loyalty_events"} <= set(models)
+    assert not any(name.startswith(("stg_", "int_")) for name in models)
+    assert report.written == {}
+    with pytest.raises(GateClosed, match="only a part"):
+        deliver(built)
+
+
+def test_a_selection_of_nothing_says_so(built: Settings) -> None:
+    """Prevents a typing error that passes for a successful build."""
+    with pytest.raises(TransformError, match="custmers"):
+        build(built, AS_OF, select="custmers")
+    with pytest.raises(TransformError, match="custmers"):
+        transform(built, AS_OF, select=["custmers"])
+
+
+def test_dbt_runs_without_dagster(built: Settings, built_database: sqlalchemy.Engine) -> None:
+    """Prevents a transformation that only Dagster can start."""
+    change(built_database, "drop table seeds.tenants cascade")
+    report = transform(built, AS_OF, select=["tenants"], with_tests_of_selected=False)
+    assert report.succeeded
+    assert [node.name for node in report.nodes] == ["tenants"]
+    assert value_of(built_database, "select count(*) from seeds.tenants") == 3
+
+
+def test_a_dry_run_twice_writes_the_same_and_records_nothing_new(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents outputs that depend on the run, and outbox rows that pile up."""
+    change(built_database, "truncate outbox.deliveries")
+    first = deliver(built)
+    files = files_below(built.home / "outbox")
+    assert first.total("written") == first.total("recorded") > 0
+    count = "select count(*) from outbox.deliveries where state = 'dry_run'"
+    assert value_of(built_database, count) == first.total("recorded")
+    kept = "select md5(string_agg(d::text, ',' order by message_id)) from outbox.deliveries as d"
+    before = value_of(built_database, kept)
+    second = deliver(built)
+    assert second.total("written") == first.total("written")
+    assert second.total("recorded") == 0
+    assert files_below(built.home / "outbox") == files
+    assert value_of(built_database, kept) == before
+    written = sum(
+        len(path.read_text().splitlines()) for path in (built.home / "outbox").rglob("*.jsonl")
+    )
+    assert written == first.total("written")
+
+
+def test_a_dry_run_leaves_the_state_of_sent_messages_alone(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents a dry run that forgets what was really sent."""
+    deliver(built)
+    change(built_database, "update outbox.deliveries set state = 'accepted', reason = 'sent'")
+    deliver(built)
+    assert value_of(built_database, "select count(distinct state) from outbox.deliveries") == 1
+
+
+def test_messages_wait_until_their_time_and_expire_after_it(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents a message a moment too early or too late."""
+    before = deliver(built, outputs=["winback"])
+    assert before.total("written") >= 4
+    moments = {
+        "not_before = timestamptz '2026-07-01 00:00:00.000001+00'": ("waiting", 0),
+        "not_before = timestamptz '2026-07-01 00:00:00+00'": ("written", 1),
+        "expires_at = timestamptz '2026-07-01 00:00:00+00'": ("expired", 2),
+        "expires_at = timestamptz '2026-07-01 00:00:00.000001+00'": ("written", 3),
+    }
+    change(built_database, f"update {WINBACK} set not_before = null, expires_at = null")
+    for moment, (_, place) in moments.items():
+        change(
+            built_database,
+            f"update {WINBACK} set {moment} where message_id = "
+            f"(select message_id from {WINBACK} order by message_id offset {place} limit 1)",
+        )
+    total = value_of(built_database, f"select count(*) from {WINBACK}")
+    after = deliver(built, outputs=["winback"])
+    assert (after.total("waiting"), after.total("expired")) == (1, 1)
+    assert after.total("written") == int(str(total)) - 2
+
+
+def test_one_tenant_only(built: Settings, built_database: sqlalchemy.Engine) -> None:
+    """Prevents a dry run for one tenant that touches the files or messages of another."""
+    deliver(built)
+    everyone = files_below(built.home / "outbox")
+    change(built_database, "truncate outbox.deliveries")
+    report = deliver(built, tenant="aurora")
+    assert {purpose.tenant_id for purpose in report.purposes} == {"aurora"}
+    tenants = "select string_agg(distinct tenant_id, ',') from outbox.deliveries"
+    assert value_of(built_database, tenants) == "aurora"
+    assert files_below(built.home / "outbox") == everyone
+    with pytest.raises(DeliveryError, match="no tenant 'nobody'; known: aurora"):
+        deliver(built, tenant="nobody")
+
+
+def test_a_name_that_leads_elsewhere_is_refused(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents a sync model that writes outside of the outbox folder."""
+    change(built_database, f"update {WINBACK} set purpose = '../../../escaped'")
+    with pytest.raises(DeliveryError, match="cannot be a folder"):
+        deliver(built)
+    assert not list(built.home.parent.rglob("escaped*"))
+
+
+def test_before_the_first_build_there_is_nothing_to_deliver(settings: Settings) -> None:
+    """Prevents a delivery from an empty warehouse that looks like a success."""
+    with pytest.raises(GateClosed, match="no build yet"):
+        deliver(settings)
+
+
+def test_the_default_instant_is_the_start_of_the_build(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents a build that sees events from while it ran."""
+    earliest = datetime.now(UTC)
+    with building(built_database) as build_:
+        pass
+    assert earliest <= build_.record.as_of == build_.record.started_at

@@ -1,0 +1,121 @@
+"""What Dagster shows: every source, model, test and output, and when it builds."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from orchestration import transform
+from orchestration.definitions import make_definitions
+from orchestration.defs.automation import landing_sensor
+from orchestration.defs.dbt_events import attach_singular_tests
+from orchestration.settings import Settings
+from orchestration.transform import load_manifest, load_manifest_json
+
+LAYERS = {"raw", "seeds", "staging", "intermediate", "marts", "sync", "outputs"}
+"""Groups of the asset graph."""
+
+
+def test_every_model_is_an_asset_and_every_data_test_a_check(settings: Settings) -> None:
+    """Prevents a table that is built, or a rule that is tested, without anyone seeing it."""
+    manifest = load_manifest_json(settings)
+    start = time.process_time()
+    definitions = make_definitions(settings)
+    graph = definitions.resolve_asset_graph()
+    assert time.process_time() - start < 5
+    names = {key.path[-1] for key in graph.get_all_asset_keys()}
+    nodes = manifest["nodes"].values()
+    tables = {node["name"] for node in nodes if node["resource_type"] in ("model", "seed")}
+    sources = {source["name"] for source in manifest["sources"].values()}
+    assert names == tables | sources | {"winback_outputs", "loyalty_outputs"}
+    tests = {node["name"] for node in nodes if node["resource_type"] == "test"}
+    checks = {key.name: key for key in graph.asset_check_keys}
+    assert set(checks) == tests
+    assert manifest["unit_tests"]
+    for node in nodes:
+        if node["resource_type"] == "test":
+            spec = graph.get(checks[node["name"]]).check_spec
+            assert spec.blocking is (node["config"]["severity"].lower() == "error")
+
+
+def test_the_graph_leads_from_files_to_outputs(settings: Settings) -> None:
+    """Prevents raw tables and outputs that stand apart from the models between them."""
+    graph = make_definitions(settings).resolve_asset_graph()
+    assert {graph.get(key).group_name for key in graph.get_all_asset_keys()} == LAYERS
+    upstream = dg.AssetSelection.assets("winback_outputs").upstream().resolve(graph)
+    assert {dg.AssetKey(["raw", "shopify_orders"]), dg.AssetKey(["marts", "orders"])} <= upstream
+    for key in graph.get_all_asset_keys():
+        is_end = graph.get(key).group_name == "outputs"
+        assert is_end or graph.get(key).is_executable
+
+
+def test_builds_run_hourly_nightly_and_when_files_land(settings: Settings) -> None:
+    """Prevents a warehouse that nobody refreshes, and one that refreshes itself unasked."""
+    definitions = make_definitions(settings)
+    for name, cron in (("hourly_build", "30 * * * *"), ("nightly_build", "0 2 * * *")):
+        schedule = definitions.resolve_schedule_def(name)
+        assert schedule.cron_schedule == cron
+        assert schedule.job_name == "warehouse_build"
+        assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+    assert definitions.resolve_sensor_def("landing_files").job_name == "warehouse_build"
+
+
+def test_the_sensor_asks_once_for_files_that_stopped_growing(settings: Settings) -> None:
+    """Prevents a build of half a file, and a build per look at the same files."""
+    sensor = landing_sensor(settings)
+    folder = Path(settings.landing) / "aurora" / "leads"
+    folder.mkdir(parents=True)
+    cursor: str | None = None
+    asked = []
+    for content in (None, "id\n", "id\n1\n", "id\n1\n", "id\n1\n", "id\n1\n2\n", "id\n1\n2\n"):
+        if content is not None:
+            (folder / "all.csv").write_text(content)
+        with dg.build_sensor_context(cursor=cursor) as context:
+            result = sensor.evaluate_tick(context)
+        cursor = result.cursor
+        asked.append(len(result.run_requests or []))
+    assert asked == [0, 0, 0, 1, 0, 0, 1]
+
+
+def test_the_project_is_parsed_only_when_a_file_changed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents both a stale manifest and the seconds that parsing costs on every start."""
+    state = ["one"]
+    monkeypatch.setattr(transform, "_state_of_files", lambda: state[0])
+    load_manifest(settings)
+    parsed = settings.home / "dbt" / "parsed.json"
+    first = parsed.stat().st_mtime_ns
+    load_manifest_json(settings)
+    assert parsed.stat().st_mtime_ns == first
+    state[0] = "another"
+    load_manifest_json(settings)
+    assert parsed.stat().st_mtime_ns != first
+
+
+def test_a_check_on_several_models_hangs_on_the_last_of_them() -> None:
+    """Prevents a test across models that Dagster does not show, or runs before its models."""
+    model = {"resource_type": "model", "config": {}}
+    check = {"resource_type": "test", "config": {}, "attached_node": None}
+    manifest = {
+        "nodes": {
+            "model.early": {**model, "name": "early"},
+            "model.late": {**model, "name": "late"},
+            "model.also_late": {**model, "name": "also_late"},
+            "test.chain": {**check, "config": {}, "name": "chain"},
+            "test.fork": {**check, "config": {}, "name": "fork"},
+        },
+        "parent_map": {
+            "model.early": [],
+            "model.late": ["model.early"],
+            "model.also_late": ["model.early"],
+            "test.chain": ["model.late", "model.early"],
+            "test.fork": ["model.late", "model.also_late", "model.early"],
+        },
+    }
+    attached = attach_singular_tests(manifest)["nodes"]
+    assert attached["test.chain"]["config"]["meta"]["dagster"]["ref"] == {"name": "late"}
+    assert attached["test.fork"]["config"]["meta"]["dagster"]["ref"] == {"name": "also_late"}

@@ -40,6 +40,7 @@ DBT_FOLDERS = (
 )
 DBT_SUFFIXES = (".sql", ".yml", ".yaml", ".csv", ".md")
 RESULT_EVENTS = ("LogModelResult", "LogSeedResult", "LogSnapshotResult", "LogTestResult")
+START_EVENT = "LogStartLine"
 FAILED_STATUSES = ("error", "fail", "runtime error")
 CANCEL_EVERY_SECONDS = 0.2
 
@@ -205,11 +206,29 @@ def transform_events(
         yield from run.events()
     nodes = _node_results(run.outcome)
     if not nodes:
-        raise TransformError(
-            f"The selection {' '.join(select)!r} matches nothing in {DBT_PROJECT_DIR}. "
-            "See what there is with: dbt ls"
-        )
+        raise _nothing_matches(" ".join(select))
     return TransformReport(nodes, time.perf_counter() - start, parse_seconds)
+
+
+def list_nodes(settings: Settings, select: str) -> set[str]:
+    """The unique ids of the seeds, models, snapshots and tests that a dbt selection means.
+
+    Raises:
+        TransformError: the project does not parse, or the selection is wrong or matches nothing.
+    """
+    from dbt.cli.main import dbtRunner
+
+    manifest = load_manifest(settings)
+    arguments = ["list", "--select", select, "--exclude-resource-type", "unit_test"]
+    arguments += ["--output", "json", "--output-keys", "unique_id"]
+    with dbt_environment(settings):
+        outcome = dbtRunner(manifest).invoke([*arguments, *_common_arguments(settings)])
+    if outcome.exception is not None:
+        raise TransformError(f"dbt cannot select {select!r}: {outcome.exception}")
+    found = {str(json.loads(line)["unique_id"]) for line in outcome.result or ()}
+    if not found:
+        raise _nothing_matches(select)
+    return found
 
 
 def load_manifest(settings: Settings) -> Manifest:
@@ -264,6 +283,7 @@ class _DbtThread:
         self.outcome: Any = None
         self._arguments = arguments
         self._manifest = manifest
+        self._is_stopping = False
         self._queue: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="dbt", daemon=True)
 
@@ -285,6 +305,8 @@ class _DbtThread:
             self._queue.put(None)
 
     def _take(self, event: Any) -> None:
+        if self._is_stopping and event.info.name == START_EVENT:
+            raise TransformError("stopped before it began")
         if event.info.name not in RESULT_EVENTS:
             return
         from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
@@ -296,11 +318,20 @@ class _DbtThread:
     def _end(self) -> None:
         from dbt.adapters.factory import get_adapter_by_type
 
+        self._thread.join(CANCEL_EVERY_SECONDS)
         while self._thread.is_alive():
-            self._thread.join(CANCEL_EVERY_SECONDS)
-            if self._thread.is_alive() and self._queue.empty():
-                adapter = get_adapter_by_type("postgres")  # type: ignore[no-untyped-call]
+            self._is_stopping = True
+            adapter = get_adapter_by_type("postgres")  # type: ignore[no-untyped-call]
+            with adapter.connection_named("cancel"):
                 adapter.cancel_open_connections()
+            self._thread.join(CANCEL_EVERY_SECONDS)
+
+
+def _nothing_matches(select: str) -> TransformError:
+    return TransformError(
+        f"The selection {select!r} matches nothing in {DBT_PROJECT_DIR}. Name a model, or use "
+        "dbt's notation, like customers+ or path:models/marts"
+    )
 
 
 def _progress_line(data: Mapping[str, Any]) -> str:

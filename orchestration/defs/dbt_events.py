@@ -4,7 +4,7 @@ dagster-dbt maps the events of a `dbt` subprocess of its own. We run dbt in proc
 times faster, and hand the same events to the same mapping.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import dagster as dg
@@ -71,6 +71,14 @@ def selected_nodes(
     ]
     unique_ids = [spec.metadata[DAGSTER_DBT_UNIQUE_ID_METADATA_KEY] for spec in specs]
     return [".".join(manifest["nodes"][unique_id]["fqn"]) for unique_id in unique_ids]
+
+
+def keys_of_nodes(whole: dg.AssetsDefinition, unique_ids: Set[str]) -> set[dg.AssetKey]:
+    """The assets of dbt's nodes; that of a test is the one its check hangs on."""
+    name = DAGSTER_DBT_UNIQUE_ID_METADATA_KEY
+    assets = {spec.key for spec in whole.specs if spec.metadata[name] in unique_ids}
+    checks = {spec.asset_key for spec in whole.check_specs if spec.metadata[name] in unique_ids}
+    return assets | (checks & whole.keys)
 
 
 def _ancestors(parents: Mapping[str, list[str]], unique_id: str) -> set[str]:

@@ -4,15 +4,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import dagster as dg
-from dagster_dbt import build_dbt_asset_selection
 
 from orchestration.activation.message import OUTPUTS, SYNC_SCHEMA
 from orchestration.definitions import make_definitions
 from orchestration.defs.automation import JOB
+from orchestration.defs.dbt_events import keys_of_nodes
 from orchestration.defs.models import DBT_STEP
 from orchestration.services import prepare_dagster_home
 from orchestration.settings import Settings
-from orchestration.transform import TransformError
+from orchestration.transform import list_nodes
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -50,7 +50,7 @@ def run_job(
         result = job.execute_in_process(
             instance=instance,
             run_config={"resources": {"build": {"config": config}}, **QUIET},
-            asset_selection=_selected(definitions, select) if select else None,
+            asset_selection=_selected(settings, definitions, select) if select else None,
             raise_on_error=False,
         )
     outcome = RunOutcome(result.run_id, result.success)
@@ -66,14 +66,12 @@ def run_job(
     return outcome
 
 
-def _selected(definitions: dg.Definitions, select: str) -> list[dg.AssetKey]:
+def _selected(settings: Settings, definitions: dg.Definitions, select: str) -> list[dg.AssetKey]:
+    """The raw tables, and the models that the selection means or whose tests it means."""
     graph = definitions.resolve_asset_graph()
     models = definitions.resolve_assets_def([SYNC_SCHEMA, OUTPUTS["winback"]])
-    chosen = build_dbt_asset_selection([models], dbt_select=select).resolve(graph)
-    if not chosen:
-        raise TransformError(f"The selection {select!r} matches no model and no seed.")
     raw = dg.AssetSelection.groups("raw").resolve(graph)
-    return sorted(chosen | raw)
+    return sorted(raw | keys_of_nodes(models, list_nodes(settings, select)))
 
 
 def _innermost(error: object) -> str:

@@ -23,9 +23,9 @@ from orchestration.ingest import shopify_export
 from orchestration.ingest.contracts import Contract, ensure_raw_tables, read_contracts
 from orchestration.ingest.errors import FileRefused, LoadBusy
 from orchestration.ingest.landing import Landing, LandingFile, LandingProblem, blocks
-from orchestration.ingest.merge import INCOMING, copy_statement, create_incoming, merge
+from orchestration.ingest.merge import ADDED, Merge
 from orchestration.ingest.phones import Derivation, derive_again, new_phones
-from orchestration.ingest.readers import Reading, RejectedRow, read_parquet, read_rows
+from orchestration.ingest.readers import Reading, RejectedRow, RowBatch, read_parquet, read_rows
 from orchestration.ingest.tenants import Tenant, read_tenants
 from orchestration.ingest.validation import faults
 from orchestration.settings import DBT_PROJECT_DIR, SEEDS_DIR, Settings
@@ -211,34 +211,31 @@ class _FileLoad:
     def _load(self, sha256: str) -> FileResult:
         cursor = _cursor(self.connection)
         load_id = self._record_start(cursor, sha256)
-        create_incoming(cursor, self.contract)
         with (
             self.landing.open(self.file) as opened,
             tempfile.SpooledTemporaryFile(REJECTED_IN_MEMORY) as rejected,
         ):
-            reader = _ReadAhead(self.contract, self.file, opened, rejected)
-            with reader, cursor.copy(copy_statement(self.contract)) as copy:
+            merge = Merge(cursor, self.contract, self.tenant.tenant_id, load_id)
+            reader = _ReadAhead(self.contract, self.file, load_id, opened, rejected)
+            with reader:
                 for piece in reader:
-                    copy.write(piece)
+                    merge.add(piece)
                     self.tell(min(reader.bytes_read, self.file.bytes))
             if self.landing.size(self.file) != self.file.bytes:
                 raise OSError("it changed meanwhile, and is loaded next time")
-            tenant_id = self.tenant.tenant_id
-            phones = new_phones(cursor, INCOMING, self.contract.phones, tenant_id)
+            phones = new_phones(cursor, merge.phones(), self.tenant.tenant_id)
             derivation = Derivation(phones, self.tenant.phone_region)
-            merged = merge(cursor, self.contract, tenant_id, load_id)
-            derivation.store(cursor, tenant_id)
+            merge.finish()
+            derivation.store(cursor, self.tenant.tenant_id)
             self._store_rejected(cursor, load_id, rejected)
         result = self._result(
             "loaded",
-            rows_read=merged.loaded + merged.unchanged + reader.rows_rejected,
-            rows_loaded=merged.loaded,
-            rows_unchanged=merged.unchanged,
+            rows_read=merge.rows_loaded + merge.rows_unchanged + reader.rows_rejected,
+            rows_loaded=merge.rows_loaded,
+            rows_unchanged=merge.rows_unchanged,
             rows_rejected=reader.rows_rejected,
         )
         self._record_end(cursor, load_id, result, reader.ignored_columns)
-        cursor.execute("drop table incoming")
-        cursor.execute("drop table if exists recurring, changes")
         return result
 
     def _identity(self, sha256: str) -> dict[str, str]:
@@ -387,10 +384,16 @@ class _ReadAhead:
     """
 
     def __init__(
-        self, contract: Contract, file: LandingFile, opened: IO[bytes], rejected: IO[bytes]
+        self,
+        contract: Contract,
+        file: LandingFile,
+        load_id: int,
+        opened: IO[bytes],
+        rejected: IO[bytes],
     ) -> None:
         self.contract = contract
         self.file = file
+        self.load_id = load_id
         self.opened = opened
         self.rejected = rejected
         self.rows_rejected = 0
@@ -431,7 +434,7 @@ class _ReadAhead:
                 for row in sorted(wrong):
                     line = int(batch.lines[row])
                     self._reject(RejectedRow(line, batch.content(row), wrong[row]))
-                table = pa.table({**batch.columns, "_line": batch.lines})
+                table = self._with_added(batch)
                 if wrong:
                     keep = [True] * len(table)
                     for row in wrong:
@@ -458,6 +461,21 @@ class _ReadAhead:
             if shopify_export.is_export(start):
                 return shopify_export.read_export(self.contract, pieces)
         return read_rows(self.contract, self.file.format, pieces)
+
+    def _with_added(self, batch: RowBatch) -> pa.Table:
+        constants = {
+            "tenant_id": self.file.tenant_id,
+            "_load_id": self.load_id,
+            "_loaded_at": "now",
+            "_is_current": True,
+        }
+        added = {
+            name: pa.repeat(constants[name], len(batch.lines))
+            if name in constants
+            else pa.array(batch.lines)
+            for name in ADDED
+        }
+        return pa.table({**batch.columns, **added})
 
     def _reject(self, row: RejectedRow) -> None:
         self.rows_rejected += 1

@@ -1,15 +1,16 @@
-"""The SQL that brings the rows of one file, already in a temporary table, into their raw table.
-
-Every distinct version of a record is kept and exactly one is current. Rows whose key is new and
-stands once in the file need no thought; only the others are compared with what is there.
-"""
-
 # ruff: noqa: S608
 # Statements are put together from the contracts' quoted names only; values are parameters.
+"""The SQL that brings the rows of one file into their raw table.
+
+Every distinct version of a record is kept and exactly one is current. Rows arrive in pieces. A
+piece whose keys are all new goes straight into the raw table, at the speed of COPY. A piece that
+the unique index refuses waits in a temporary table until the file is read; there, rows that are
+new after all are set apart from those that recur, and only the latter are compared with what is
+stored.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -19,56 +20,100 @@ from orchestration.ingest.contracts import Contract, quote
 INCOMING = "pg_temp.incoming"
 RECURRING = "pg_temp.recurring"
 CHANGES = "pg_temp.changes"
+ADDED = ("tenant_id", "_load_id", "_line", "_loaded_at", "_is_current")
+"""The loader's own columns, which every row of a piece carries besides those of its contract."""
 WORK_MEMORY = "128MB"
+PATIENCE = 3
+"""Refused pieces after which, unless most were accepted, the rest goes the slow way at once."""
 
 
-@dataclass(frozen=True)
-class Merged:
-    """How many rows of a file came to something, and how many changed nothing."""
-
-    loaded: int
-    unchanged: int
-
-
-def create_incoming(cursor: psycopg.Cursor[Any], contract: Contract) -> None:
-    """Make the temporary table that receives a file; it goes with the transaction."""
-    columns = ", ".join(f"{column.quoted} {column.data_type}" for column in contract.columns)
-    cursor.execute(f"create temp table incoming ({columns}, _line bigint not null) on commit drop")
-
-
-def copy_statement(contract: Contract) -> str:
-    """The COPY that fills the temporary table from CSV."""
-    columns = ", ".join(column.quoted for column in contract.columns)
-    return f"copy {INCOMING} ({columns}, _line) from stdin with (format csv)"
-
-
-def merge(cursor: psycopg.Cursor[Any], contract: Contract, tenant_id: str, load_id: int) -> Merged:
-    """Bring the incoming rows into the raw table.
+class Merge:
+    """One file on its way into its raw table, inside one transaction.
 
     A record seen again with the same content, or in an older version than the current one,
     changes nothing. A newer version (by the contract's version column, then by load and line)
     becomes current. Versions that a later one in the same file supersedes are kept as not
     current.
     """
-    values = {"tenant_id": tenant_id, "load_id": load_id}
-    cursor.execute(f"set local work_mem = '{WORK_MEMORY}'")
-    cursor.execute(_recurring(contract), values)
-    recurring = cursor.rowcount
-    cursor.execute(_insert(contract, INCOMING, "true", without_recurring=recurring > 0), values)
-    fresh = cursor.rowcount
-    if recurring == 0:
-        return Merged(fresh, 0)
-    cursor.execute(f"analyze {RECURRING}")
-    cursor.execute(_changes(contract), values)
-    changes = cursor.rowcount
-    if changes:
-        cursor.execute(_supersede(contract), values)
-        cursor.execute(_insert(contract, CHANGES, "incoming._is_last"), values)
-    return Merged(fresh + changes, recurring - changes)
+
+    def __init__(
+        self, cursor: psycopg.Cursor[Any], contract: Contract, tenant_id: str, load_id: int
+    ) -> None:
+        self.cursor = cursor
+        self.contract = contract
+        self.values = {"tenant_id": tenant_id, "load_id": load_id}
+        self.rows_loaded = 0
+        self.rows_unchanged = 0
+        self._accepted = 0
+        self._refused = 0
+
+    def add(self, piece: bytes) -> None:
+        """Take some rows, as CSV with the contract's columns and then those in ADDED."""
+        if self._refused < PATIENCE or self._refused < self._accepted:
+            try:
+                with self.cursor.connection.transaction():
+                    self.rows_loaded += self._copy(self.contract.table, piece)
+                self._accepted += 1
+                return
+            except psycopg.errors.UniqueViolation:
+                self._refused += 1
+        if self._refused == 1:
+            self.cursor.execute(
+                "create temp table if not exists incoming"
+                f" (like {self.contract.table}) on commit drop"
+            )
+        self._copy(INCOMING, piece)
+
+    def finish(self) -> None:
+        """Settle the rows that wait, so that `rows_loaded` and `rows_unchanged` hold."""
+        if not self._refused:
+            return
+        execute = self.cursor.execute
+        execute(f"set local work_mem = '{WORK_MEMORY}'")
+        execute(_recurring(self.contract), self.values)
+        recurring = self.cursor.rowcount
+        execute(f"create index on {RECURRING} (_line)")
+        execute(f"analyze {RECURRING}")
+        execute(_insert(self.contract, INCOMING, "true", _IS_NEW), self.values)
+        self.rows_loaded += self.cursor.rowcount
+        execute(_changes(self.contract), self.values)
+        changes = self.cursor.rowcount
+        execute(_supersede(self.contract), self.values)
+        execute(_insert(self.contract, CHANGES, "incoming._is_last", "true"), self.values)
+        self.rows_loaded += changes
+        self.rows_unchanged += recurring - changes
+        execute(f"drop table {INCOMING}, {RECURRING}, {CHANGES}")
+
+    def phones(self) -> str:
+        """A query whose rows hold the values of the contract's `phones` expressions."""
+        sources = [f"{self.contract.table} where _load_id = {self.values['load_id']}"]
+        if self._refused:
+            sources.append(INCOMING)
+        return " union all ".join(
+            f"select ({expression}) as phone from {source}"
+            for expression in self.contract.phones
+            for source in sources
+        )
+
+    def _copy(self, table: str, piece: bytes) -> int:
+        names = [column.quoted for column in self.contract.columns]
+        columns = ", ".join([*names, *ADDED])
+        with self.cursor.copy(f"copy {table} ({columns}) from stdin with (format csv)") as copy:
+            copy.write(piece)
+        return self.cursor.rowcount
+
+
+_IS_NEW = f"""
+    not exists (
+        select 1
+        from {RECURRING} as recurring
+        where recurring._line = incoming._line
+    )
+"""
 
 
 def _recurring(contract: Contract) -> str:
-    """Rows whose key stands in the file more than once or in the raw table already."""
+    """Waiting rows whose key waits more than once, or stands in the raw table."""
     key = [f"incoming.{quote(part)}" for part in contract.key]
     has_key = "true" if contract.key_required else f"num_nulls({', '.join(key)}) = 0"
     # Hashes that collide only bring two innocent rows here, where they are compared exactly.
@@ -101,22 +146,9 @@ def _recurring(contract: Contract) -> str:
     """
 
 
-def _insert(
-    contract: Contract, rows: str, is_current: str, *, without_recurring: bool = False
-) -> str:
+def _insert(contract: Contract, rows: str, is_current: str, condition: str) -> str:
     columns = ", ".join(column.quoted for column in contract.columns)
     values = ", ".join(f"incoming.{column.quoted}" for column in contract.columns)
-    condition = (
-        f"""
-        where not exists (
-            select 1
-            from {RECURRING} as recurring
-            where recurring._line = incoming._line
-        )
-        """
-        if without_recurring
-        else ""
-    )
     return f"""
         insert into {contract.table} (
             tenant_id, {columns}, _load_id, _line, _loaded_at, _is_current
@@ -124,29 +156,35 @@ def _insert(
         select
             %(tenant_id)s, {values}, %(load_id)s, incoming._line, now(), {is_current}
         from {rows} as incoming
-        {condition}
+        where {condition}
     """
 
 
 def _changes(contract: Contract) -> str:
-    """The recurring rows that say something new, in order of version."""
+    """The recurring rows that say something new; `_is_last` marks what becomes current.
+
+    The versions of a record stand in order of version, load and line. Neighbours with the same
+    content are one state, and a state that is stored already is nothing new. What stands before
+    a row of an earlier load arrived too late.
+    """
     columns = [column.quoted for column in contract.columns]
+    listed = ", ".join(columns)
+    qualified = ", ".join(f"stored.{column}" for column in columns)
     key = ", ".join(quote(part) for part in contract.key)
     version = f"{quote(contract.version)} asc nulls first, " if contract.version else ""
+    backwards = f"{quote(contract.version)} desc nulls last, " if contract.version else ""
     same = " and ".join(
         f"{column} is not distinct from lag({column}) over history" for column in columns
     )
-    listed = ", ".join(columns)
-    qualified = ", ".join(f"stored.{column}" for column in columns)
     return f"""
         create temp table changes on commit drop as
         with
 
         candidates as (
-            select {listed}, _line, false as is_stored
+            select {listed}, _load_id, _line, false as is_stored
             from {RECURRING}
             union all
-            select {qualified}, 0 as _line, true as is_stored
+            select {qualified}, stored._load_id, stored._line, true as is_stored
             from {contract.table} as stored
             where
                 stored.tenant_id = %(tenant_id)s
@@ -160,31 +198,51 @@ def _changes(contract: Contract) -> str:
 
         compared as (
             select
-                {listed},
-                _line,
-                is_stored,
-                row_number() over history > 1 and {same} as is_repeat,
-                bool_or(is_stored) over (partition by {key}) as has_stored,
+                *,
+                case when row_number() over history > 1 and {same} then 0 else 1 end as is_state,
+                max(case when is_stored then _load_id end) over (partition by {key})
+                    < %(load_id)s as has_earlier,
                 bool_or(is_stored) over history as is_after_stored
             from candidates
             window history as (
                 partition by {key}
-                order by {version}is_stored desc, _line asc
+                order by {version}_load_id asc, _line asc
             )
+        ),
+
+        numbered as (
+            select
+                *,
+                sum(is_state) over (
+                    partition by {key}
+                    order by {version}_load_id asc, _line asc
+                ) as state_number
+            from compared
+        ),
+
+        judged as (
+            select
+                *,
+                is_state = 1
+                and not bool_or(is_stored) over (partition by {key}, state_number)
+                and (is_after_stored or has_earlier is not true) as is_change
+            from numbered
+        ),
+
+        ranked as (
+            select
+                *,
+                row_number() over (
+                    partition by {key}
+                    order by {backwards}_load_id desc, _line desc
+                ) = 1 as _is_last
+            from judged
+            where is_change or is_stored
         )
 
-        select
-            {listed},
-            _line,
-            row_number() over (
-                partition by {key}
-                order by {version.replace(" asc nulls first", " desc nulls last")}_line desc
-            ) = 1 as _is_last
-        from compared
-        where
-            not is_stored
-            and not is_repeat
-            and (is_after_stored or not has_stored)
+        select {listed}, _line, _is_last
+        from ranked
+        where is_change
     """
 
 
@@ -202,7 +260,7 @@ def _supersede(contract: Contract) -> str:
 
 
 def _same_key(contract: Contract, left: str, right: str) -> str:
-    """Equality of two keys in a form that can use an index or a hash.
+    """Equality of two keys in a form that can use a hash, and an index where no part is null.
 
     A nullable part of the key is compared as a value that it cannot hold: the loader stores no
     empty text.

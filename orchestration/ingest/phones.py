@@ -29,15 +29,10 @@ def e164(phone: str, region: str) -> str | None:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def new_phones(
-    cursor: psycopg.Cursor[tuple[str]], table: str, expressions: tuple[str, ...], tenant_id: str
-) -> list[str]:
-    """The numbers that the expressions find in the table and that the tenant did not have yet."""
-    if not expressions:
+def new_phones(cursor: psycopg.Cursor[tuple[str]], written: str, tenant_id: str) -> list[str]:
+    """The numbers in a query's column `phone` that the tenant did not have yet."""
+    if not written:
         return []
-    written = " union all ".join(
-        f"select ({expression}) as phone from {table}" for expression in expressions
-    )
     cursor.execute(
         f"""
         with written as (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,6 @@ from orchestration.build import BuildReport, build
 from orchestration.settings import Settings
 from orchestration.transform import (
     TransformError,
-    load_manifest_json,
     transform,
     transform_events,
 )
@@ -95,7 +95,7 @@ def test_the_ui_sees_the_run_its_assets_and_its_checks(
         assert run.is_success
         records = instance.all_logs(run.run_id)
         happened = [record.dagster_event for record in records if record.dagster_event]
-    manifest = load_manifest_json(Settings(home=home))
+    manifest = json.loads((home / "dbt" / "manifest.json").read_text())
     built = {event.asset_key for event in happened if event.is_step_materialization}
     assert len(built) == len(report.seconds_per_model) + len(manifest["sources"]) + 2
     evaluated = [event for event in happened if event.event_type_value == "ASSET_CHECK_EVALUATION"]
@@ -172,6 +172,9 @@ def test_an_interrupt_leaves_no_dbt_at_work(built: Settings) -> None:
     events = transform_events(built, AS_OF)
     next(events)
     events.close()
+    assert "dbt" not in {thread.name for thread in threading.enumerate()}
+    ended = (built.home / "logs" / "dbt.log").read_text().splitlines()[-1]
+    assert "TOTAL=" in ended
     assert "dbt" not in {thread.name for thread in threading.enumerate()}
 
 

@@ -37,8 +37,8 @@ def test_every_model_is_an_asset_and_every_data_test_a_check(settings: Settings)
     assert manifest["unit_tests"]
     for node in nodes:
         if node["resource_type"] == "test":
-            spec = graph.get(checks[node["name"]]).check_spec
-            assert spec.blocking is (node["config"]["severity"].lower() == "error")
+            check = graph.get(checks[node["name"]])
+            assert check.blocking is (node["config"]["severity"].lower() == "error")
 
 
 def test_the_graph_leads_from_files_to_outputs(settings: Settings) -> None:

@@ -70,7 +70,7 @@ numbered_events as (
         taken_after_amount,
         event_type = 'order' and has_take_back as is_stored,
         row_number() over until_now as event_number,
-        sum(amount_tenant) over until_now as lifetime_value,
+        cast(coalesce(sum(amount_tenant) over until_now, 0) as numeric(14, 2)) as lifetime_value,
         sum(order_delta) over until_now as total_orders
     from all_events
     window

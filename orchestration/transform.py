@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, Settings
 from orchestration.warehouse.errors import JourneyError
@@ -210,8 +210,8 @@ def transform_events(
     return TransformReport(nodes, time.perf_counter() - start, parse_seconds)
 
 
-def list_nodes(settings: Settings, select: str) -> set[str]:
-    """The unique ids of the seeds, models, snapshots and tests that a dbt selection means.
+def list_tables(settings: Settings, select: str) -> set[str]:
+    """The unique ids of the seeds, models and snapshots that a dbt selection means.
 
     Raises:
         TransformError: the project does not parse, or the selection is wrong or matches nothing.
@@ -219,13 +219,15 @@ def list_nodes(settings: Settings, select: str) -> set[str]:
     from dbt.cli.main import dbtRunner
 
     manifest = load_manifest(settings)
-    arguments = ["list", "--select", select, "--exclude-resource-type", "unit_test"]
-    arguments += ["--output", "json", "--output-keys", "unique_id"]
+    arguments = ["list", "--select", select, "--output", "json", "--output-keys", "unique_id"]
+    for resource_type in ("seed", "model", "snapshot"):
+        arguments += ["--resource-type", resource_type]
     with dbt_environment(settings):
         outcome = dbtRunner(manifest).invoke([*arguments, *_common_arguments(settings)])
     if outcome.exception is not None:
         raise TransformError(f"dbt cannot select {select!r}: {outcome.exception}")
-    found = {str(json.loads(line)["unique_id"]) for line in outcome.result or ()}
+    lines = cast("list[str]", outcome.result or [])
+    found = {str(json.loads(line)["unique_id"]) for line in lines}
     if not found:
         raise _nothing_matches(select)
     return found

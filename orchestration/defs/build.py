@@ -29,7 +29,8 @@ def build_resource(settings: Settings) -> dg.ResourceDefinition:
     def build(context: dg.InitResourceContext) -> Iterator[OpenBuild]:
         config = context.resource_config
         as_of = parse_as_of(config["as_of"]) if config["as_of"] else None
-        details = {"run_id": context.run.run_id, "full_refresh": config["full_refresh"]}
+        run_id = context.run.run_id if context.run else None
+        details = {"run_id": run_id, "full_refresh": config["full_refresh"]}
         database = engine(settings)
         try:
             with building(database, as_of, details) as opened:

@@ -74,11 +74,9 @@ def selected_nodes(
 
 
 def keys_of_nodes(whole: dg.AssetsDefinition, unique_ids: Set[str]) -> set[dg.AssetKey]:
-    """The assets of dbt's nodes; that of a test is the one its check hangs on."""
+    """The assets of dbt's seeds, models and snapshots."""
     name = DAGSTER_DBT_UNIQUE_ID_METADATA_KEY
-    assets = {spec.key for spec in whole.specs if spec.metadata[name] in unique_ids}
-    checks = {spec.asset_key for spec in whole.check_specs if spec.metadata[name] in unique_ids}
-    return assets | (checks & whole.keys)
+    return {spec.key for spec in whole.specs if spec.metadata[name] in unique_ids}
 
 
 def _ancestors(parents: Mapping[str, list[str]], unique_id: str) -> set[str]:

@@ -12,7 +12,7 @@ from orchestration.defs.dbt_events import keys_of_nodes
 from orchestration.defs.models import DBT_STEP
 from orchestration.services import prepare_dagster_home
 from orchestration.settings import Settings
-from orchestration.transform import list_nodes
+from orchestration.transform import list_tables
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -67,11 +67,11 @@ def run_job(
 
 
 def _selected(settings: Settings, definitions: dg.Definitions, select: str) -> list[dg.AssetKey]:
-    """The raw tables, and the models that the selection means or whose tests it means."""
+    """The raw tables, and what the selection means; its checks come with it."""
     graph = definitions.resolve_asset_graph()
     models = definitions.resolve_assets_def([SYNC_SCHEMA, OUTPUTS["winback"]])
     raw = dg.AssetSelection.groups("raw").resolve(graph)
-    return sorted(raw | keys_of_nodes(models, list_nodes(settings, select)))
+    return sorted(raw | keys_of_nodes(models, list_tables(settings, select)))
 
 
 def _innermost(error: object) -> str:

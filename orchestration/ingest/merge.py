@@ -57,11 +57,10 @@ class Merge:
                 return
             except psycopg.errors.UniqueViolation:
                 self._refused += 1
-        if self._refused == 1:
-            self.cursor.execute(
-                "create temp table if not exists incoming"
-                f" (like {self.contract.table}) on commit drop"
-            )
+                if self._refused == 1:
+                    self.cursor.execute(
+                        f"create temp table incoming (like {self.contract.table}) on commit drop"
+                    )
         self._copy(INCOMING, piece)
 
     def finish(self) -> None:

@@ -195,6 +195,77 @@ def test_a_record_may_go_back_to_what_it_said_before(
     ) == [(None, None, 3), ("x@y.z", None, 4)]
 
 
+VERSIONS = st.lists(
+    st.lists(
+        st.tuples(
+            st.sampled_from("ab"),
+            st.sampled_from(["", "2026-01-01", "2026-01-02", "2026-01-03"]),
+            st.sampled_from("xyz"),
+        ),
+        min_size=1,
+        max_size=9,
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+def plainly(files: list[list[tuple[str, str, str]]]) -> tuple[int, dict[str, tuple[str, str]]]:
+    """How many versions are kept, and which is current, one record and one row at a time."""
+    kept, current = 0, {}
+    for rows in files:
+        for key in {key for key, *_ in rows}:
+            versions = sorted((row[1:] for row in rows if row[0] == key), key=lambda row: row[0])
+            for version in versions:
+                known = current.get(key)
+                if known is None or (version[0] >= known[0] and version != known):
+                    kept += 1
+                    current[key] = version
+    return kept, current
+
+
+def test_any_versions_in_any_pieces(
+    put: Put, load: Load, database: sqlalchemy.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents the place where a file is cut into pieces from deciding what is current."""
+    number = 0
+
+    @given(VERSIONS, st.sampled_from([30, 60, 4096]), st.sampled_from([1, 100]))
+    @hypothesis_settings(
+        max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    )
+    def any_versions(
+        files: list[list[tuple[str, str, str]]], block_bytes: int, patience: int
+    ) -> None:
+        nonlocal number
+        monkeypatch.setattr("orchestration.ingest.landing.BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr("orchestration.ingest.merge.PATIENCE", patience)
+        with database.begin() as connection:
+            connection.exec_driver_sql("create table if not exists raw.things ()")
+            connection.exec_driver_sql("drop table raw.things; delete from ops.loads")
+        written = []
+        for rows in files:
+            number += 1
+            lines = "".join(f"{key},{version},{note}\n" for key, version, note in rows)
+            # Blank lines at the end keep files that say the same apart.
+            text = f"id,updated_at,note\n{lines}" + "\n" * number
+            written.append(put(f"acme/things/{number:05d}.csv", text))
+        load()
+        for file in written:
+            file.unlink()
+        kept, current = plainly(files)
+        stored = query(
+            database,
+            "select id, coalesce(to_char(updated_at, 'YYYY-MM-DD'), ''), note, _is_current"
+            " from raw.things",
+        )
+        assert {key: (at, note) for key, at, note, is_current in stored if is_current} == current
+        assert sum(is_current for *_, is_current in stored) == len(current)
+        assert len(stored) == kept
+
+    any_versions()
+
+
 def test_rows_without_an_id_are_kept_repeats_included(
     put: Put, load: Load, database: sqlalchemy.Engine
 ) -> None:

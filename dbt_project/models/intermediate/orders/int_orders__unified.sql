@@ -211,11 +211,11 @@ final as (
             all_orders.tenant_id = order_collections.tenant_id
             and all_orders.order_id = order_collections.order_id
     {%- for type in owner_types %}
-    left join {{ type }}_owners
-        on
-            all_orders.tenant_id = {{ type }}_owners.tenant_id
-            and all_orders.{{ 'order_id' if type == 'order_reference' else type }}
-            = {{ type }}_owners.identifier
+        left join {{ type }}_owners
+            on
+                all_orders.tenant_id = {{ type }}_owners.tenant_id
+                and all_orders.{{ 'order_id' if type == 'order_reference' else type }}
+                = {{ type }}_owners.identifier
     {%- endfor %}
     where {{ visible('all_orders.ordered_at') }}
 )

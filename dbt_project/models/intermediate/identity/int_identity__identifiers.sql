@@ -72,7 +72,10 @@ usable_identifiers as (
         seen_identifiers.identifier_type,
         seen_identifiers.identifier
     from seen_identifiers
-    where not exists (
+    where
+        -- longer texts are no identifiers, and would not fit into an index
+        length(seen_identifiers.identifier) <= 320
+        and not exists (
         select 1
         from blocked_values
         where

@@ -16,7 +16,7 @@ priced as (
         status,
         promo_code,
         {{ json_text_path('costs', ['gross', 'currency']) }} as currency,
-        cast({{ json_text_path('costs', ['gross', 'value']) }} as numeric) as gross_minor
+        {{ json_number("(costs -> 'gross')", 'value') }} as gross_minor
     from eventbrite_orders
 ),
 

@@ -33,8 +33,10 @@ shopify_refunds as (
         shopify_orders.tenant_id,
         'shopify:' || shopify_orders.order_id as order_id,
         'shopify:' || {{ json_text('refund.value', 'id') }} as refund_id,
-        cast({{ json_text('refund.value', 'created_at') }} as {{ type_timestamptz() }})
-            as refunded_at,
+        -- money given back on no usable date is dated by the order's last change
+        coalesce(
+            {{ json_timestamp('refund.value', 'created_at') }}, shopify_orders.updated_at
+        ) as refunded_at,
         {{ json_list("(refund.value -> 'transactions')") }} as transactions,
         {{ json_list("(refund.value -> 'refund_line_items')") }} as refund_line_items
     from shopify_orders
@@ -97,7 +99,7 @@ eventbrite_ticket_refunds as (
         'eventbrite-attendee:' || eventbrite_attendees.attendee_id as refund_id,
         eventbrite_attendees.changed_at as refunded_at,
         cast(
-            cast({{ json_text_path('eventbrite_attendees.costs', ['gross', 'value']) }} as numeric)
+            {{ json_number("(eventbrite_attendees.costs -> 'gross')", 'value') }}
             / power(10, coalesce(currency_minor_units.minor_unit_digits, 2))
             as numeric(14, 2)
         ) as amount

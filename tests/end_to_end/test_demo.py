@@ -1,0 +1,85 @@
+"""The README's first command, run as a newcomer runs it, on a smaller sample."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+from orchestration.settings import PROJECT_ROOT, Settings
+from orchestration.warehouse.database import engine
+
+HASHED_SCHEMAS = ("seeds", "intermediate", "marts", "sync")
+
+
+def run_demo() -> str:
+    """Run `make demo` on 200 customers and give what it printed."""
+    done = subprocess.run(
+        ["make", "--no-print-directory", "demo", "CUSTOMERS=200"],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def hash_tables(database: sqlalchemy.Engine) -> dict[str, tuple[int, str]]:
+    """Rows and content hash of every table that a build makes."""
+    hashes = {}
+    with database.connect() as connection:
+        for schema in HASHED_SCHEMAS:
+            for table in sqlalchemy.inspect(connection).get_table_names(schema=schema):
+                rows, content = connection.exec_driver_sql(
+                    "select count(*), md5(coalesce(string_agg(md5(whole::text), '' "
+                    f'order by md5(whole::text)), \'\')) from "{schema}"."{table}" as whole'
+                ).one()
+                hashes[f"{schema}.{table}"] = (rows, content)
+    return hashes
+
+
+def test_the_demo_tells_a_story_and_a_second_run_changes_nothing(journey_home: Path) -> None:
+    """Prevents a first impression that fails, dirty rows that vanish, and builds that drift."""
+    first = run_demo()
+    settings = Settings(home=journey_home, database_url=None)
+    database = engine(settings)
+    before = hash_tables(database)
+    assert before["marts.customers"][0] > 200
+    assert before["sync.sync_klaviyo__winback_events"][0] > 0
+
+    for told in ("Mara Lindqvist", "prospect → customer", "Funnel", "customer_activity_timeline"):
+        assert told in first
+    read, loaded, unchanged, rejected = (
+        int(number.replace(",", ""))
+        for number in re.search(
+            r"([\d,]+) rows read = ([\d,]+) loaded \+ ([\d,]+) unchanged \+ ([\d,]+) rejected",
+            first[first.index("files loaded") :],
+        ).groups()  # type: ignore[union-attr]
+    )
+    assert read == loaded + unchanged + rejected
+    manifest = journey_home / "landing.manifest" / "dirty_rows.csv"
+    with manifest.open(encoding="utf-8", newline="") as lines:
+        planted = {(row["file"], int(row["line"])) for row in csv.DictReader(lines)}
+    with database.connect() as connection:
+        found = connection.exec_driver_sql("select file, line from raw.rejected_rows").all()
+    assert {(file, line) for file, line in found} == planted
+    assert rejected == len(planted)
+
+    second = run_demo()
+    assert hash_tables(database) == before
+    assert re.search(r"\b0 files loaded", second)
+    database.dispose()
+
+
+@pytest.mark.parametrize("command", ["demo", "test", "setup", "test-fast", "test-long", "lint"])
+def test_every_documented_target_exists(command: str) -> None:
+    """Prevents a README that names a command the Makefile does not have."""
+    subprocess.run(["make", "-n", command], cwd=PROJECT_ROOT, check=True, capture_output=True)

@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from orchestration.warehouse.errors import DatabaseUnavailable, JourneyError
 
@@ -239,12 +241,14 @@ def doctor(as_json: AsJson = False) -> None:
 def load(as_json: AsJson = False) -> None:
     """Load what is new in the landing zone. Exit code 1 when a file is refused."""
     from orchestration.ingest.load import load_landing
+    from orchestration.warehouse.builds import locked
     from orchestration.warehouse.database import engine
 
     settings = _settings()
     database = engine(settings)
     try:
-        with _Bar("Loading", of_bytes=True) as bar:
+        # a build reads raw for minutes, and must read the same rows from start to end
+        with locked(database), _Bar("Loading", of_bytes=True) as bar:
 
             def show(progress: Progress) -> None:
                 bar.advance_to(progress.bytes_done, progress.bytes_total)
@@ -259,14 +263,7 @@ def load(as_json: AsJson = False) -> None:
     else:
         for problem in report.problems:
             _complain(f"{problem.file}: {problem.problem}")
-        totals = report.to_dict()["totals"]
-        _say(
-            f"{len(report.with_status('loaded'))} files loaded, "
-            f"{len(report.with_status('already_loaded'))} already there, "
-            f"{len(report.with_status('refused'))} refused; {totals['rows_read']:,} rows read = "
-            f"{totals['rows_loaded']:,} loaded + {totals['rows_unchanged']:,} unchanged + "
-            f"{totals['rows_rejected']:,} rejected"
-        )
+        _say(_loaded(report.to_dict()["totals"]))
     if not report.is_clean:
         raise typer.Exit(1)
 
@@ -289,20 +286,24 @@ def build(
     moment = _moment(as_of)
     from orchestration.build import build as run_build
 
-    report = run_build(
-        _settings(),
-        moment,
-        full_refresh=full_refresh,
-        select=select,
-        progress=None if as_json else _note,
-    )
+    with _Ticker(quiet=as_json) as ticker:
+        report = run_build(
+            _settings(),
+            moment,
+            full_refresh=full_refresh,
+            select=select,
+            progress=ticker.tell,
+        )
     if as_json:
         _print_json(report.to_dict())
     else:
         for error in report.errors:
             _complain(error)
+        if report.load:
+            _say(_loaded(report.load["totals"]))
         _say(
-            f"Build {report.build.verdict} as of {report.build.as_of} in {report.seconds:.1f} s: "
+            f"Build {report.build.verdict} as of {_instant(report.build.as_of)} "
+            f"in {report.seconds:.1f} s: "
             + ", ".join(f"{name} {took:.1f}" for name, took in report.seconds_per_step.items())
         )
         slowest = list(report.seconds_per_model.items())[:SHOWN_MODELS]
@@ -340,7 +341,7 @@ def deliver(
             for one in report.purposes
         ],
     )
-    _say(f"{report.total('written'):,} messages of the build as of {report.as_of} written below")
+    _say(f"{report.total('written'):,} messages as of {_instant(report.as_of)}, as files below")
     _say(f"{report.folder}")
 
 
@@ -455,10 +456,12 @@ def story(
 @app.command()
 def overview(as_json: AsJson = False) -> None:
     """Show the funnel of each tenant and the size of each mart."""
+    from orchestration import services
     from orchestration.story import describe_warehouse
     from orchestration.warehouse.database import engine
 
-    database = engine(_settings())
+    settings = _settings()
+    database = engine(settings)
     try:
         seen = describe_warehouse(database)
     finally:
@@ -483,6 +486,7 @@ def overview(as_json: AsJson = False) -> None:
         ("mart", "rows"),
         [(mart, f"{count:,}") for mart, count in seen.row_counts.items()],
     )
+    _say(f"\nSee every asset and run: journey up opens {services.webserver_url(settings)}")
 
 
 def _settings() -> Settings:
@@ -609,6 +613,49 @@ def _told(result: FileResult) -> str:
     )
 
 
+def _loaded(totals: dict[str, int]) -> str:
+    return (
+        f"{totals['files_loaded']:,} files loaded, {totals['files_already_loaded']:,} already "
+        f"there, {totals['files_refused']:,} refused; {totals['rows_read']:,} rows read = "
+        f"{totals['rows_loaded']:,} loaded + {totals['rows_unchanged']:,} unchanged + "
+        f"{totals['rows_rejected']:,} rejected"
+    )
+
+
+def _instant(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+class _Ticker:
+    """What long work is at: one changing line at a terminal, a line now and then otherwise."""
+
+    EVERY_SECONDS = 2.0
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = _console(errors=True)
+        self._status = self._console.status("Starting")
+        self._quiet = quiet
+        self._told_at = time.monotonic()
+
+    def __enter__(self) -> _Ticker:
+        if not self._quiet and self._console.is_terminal:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def tell(self, line: str) -> None:
+        """Say what was just done."""
+        if self._quiet:
+            return
+        if self._console.is_terminal:
+            self._status.update(escape(line))
+        elif time.monotonic() - self._told_at >= self.EVERY_SECONDS:
+            self._told_at = time.monotonic()
+            self._console.print(line, style="dim", markup=False)
+
+
 class _Bar:
     """Progress of long work: a bar for a person at a terminal, nothing otherwise."""
 
@@ -655,10 +702,6 @@ def _console(*, errors: bool = False) -> Console:
 
 def _say(line: str) -> None:
     _console().print(line, markup=False)
-
-
-def _note(line: str) -> None:
-    _console(errors=True).print(line, style="dim", markup=False)
 
 
 def _complain(message: str) -> None:

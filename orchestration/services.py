@@ -192,6 +192,14 @@ def _answers(settings: Settings) -> bool:
         return False
 
 
+def webserver_url(settings: Settings) -> str:
+    """Where the Dagster UI answers once it is started; its port is chosen on the first call."""
+    if _port(settings) is None:
+        make_folder(settings.dagster_home)
+        _settle_port(settings)
+    return _url(settings)
+
+
 def _settle_port(settings: Settings) -> list[str]:
     stored = _port(settings)
     if stored is not None and port_is_free(stored):

@@ -38,6 +38,9 @@ PIECES_AHEAD = 3
 REJECTED_IN_MEMORY = 8 * 1024 * 1024
 
 
+STATUSES = ("loaded", "already_loaded", "refused")
+
+
 @dataclass(frozen=True)
 class FileResult:
     """What became of one landing file."""
@@ -84,13 +87,13 @@ class LoadReport:
         return not self.problems and not self.with_status("refused")
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain values, with totals."""
+        """The report as plain values, with totals: rows, and files per status."""
         names = ("rows_read", "rows_loaded", "rows_unchanged", "rows_rejected")
         totals = {name: sum(getattr(result, name) for result in self.files) for name in names}
         return {
             "files": [asdict(result) for result in self.files],
             "problems": [asdict(problem) for problem in self.problems],
-            "totals": totals,
+            "totals": totals | {f"files_{one}": len(self.with_status(one)) for one in STATUSES},
         }
 
 

@@ -286,7 +286,7 @@ def _describe_holder(connection: psycopg.Connection[Any]) -> str:
         """
     ).fetchone()
     if row is None:
-        return "Another build holds the warehouse. Run this again when it has ended."
+        return "Another build or load holds the warehouse. Run this again when it has ended."
     started_at, run_by, build_id = row
     return (
         f"A build runs since {started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, started by "

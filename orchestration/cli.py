@@ -33,6 +33,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 
+PLAIN_WIDTH = 200
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 SHOWN_MODELS = 5
 
@@ -696,8 +698,11 @@ class _Bar:
 
 
 def _console(*, errors: bool = False) -> Console:
-    """A console that writes plain lines unless a person looks at a terminal."""
-    return Console(stderr=errors, highlight=False, soft_wrap=True)
+    """A console that writes plain lines, cut nowhere, unless a person looks at a terminal."""
+    console = Console(stderr=errors, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    return console
 
 
 def _say(line: str) -> None:

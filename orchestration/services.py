@@ -29,6 +29,8 @@ INSTANCE_CONFIGURATION = """\
 # Read by the Dagster UI, its daemon and every run; yours to change.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 concurrency:
   runs:
     max_concurrent_runs: 1

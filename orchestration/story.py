@@ -9,11 +9,12 @@ from sqlalchemy import Connection, Engine, column, func, inspect, select, table,
 
 from orchestration.warehouse.errors import JourneyError
 
+# Prospects stand with the leads, VIPs with the repeat customers.
 FUNNEL = (
     ("visitors", ("visitor",)),
-    ("leads and prospects", ("lead", "prospect")),
+    ("leads", ("lead", "prospect")),
     ("customers", ("customer",)),
-    ("repeat and vip", ("repeat", "vip")),
+    ("repeat", ("repeat", "vip")),
     ("at risk", ("at_risk",)),
     ("churned", ("churned",)),
 )
@@ -149,12 +150,15 @@ def describe_warehouse(database: Engine) -> Overview:
     for tenant in sorted({row["tenant_id"] for row in stages}):
         of_tenant = [row for row in stages if row["tenant_id"] == tenant]
         funnel.append(
-            {"tenant": tenant, "currency": of_tenant[0]["currency"]}
+            {"tenant": tenant}
             | {
                 step: sum(row["customers"] for row in of_tenant if row["stage"] in members)
                 for step, members in FUNNEL
             }
-            | {"lifetime value": sum(row["lifetime_value"] for row in of_tenant)}
+            | {
+                "lifetime value": sum(row["lifetime_value"] for row in of_tenant),
+                "currency": of_tenant[0]["currency"],
+            }
         )
     return Overview(build=builds[0] if builds else {}, funnel=funnel, row_counts=counts)
 

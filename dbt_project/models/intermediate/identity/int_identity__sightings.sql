@@ -67,7 +67,7 @@ seen as (
 
     select
         tenant_id,
-        'shopify_customers' as source,
+        'shopify_orders' as source,
         customer_email as email,
         customer_phone as phone,
         shopify_customer_id,
@@ -212,7 +212,7 @@ seen as (
 
     select
         tenant_id,
-        'purchases' as source,
+        'touchpoints' as source,
         email,
         phone,
         shopify_customer_id,

@@ -76,7 +76,11 @@ points_activities as (
         cast(null as {{ dbt.type_string() }}) as currency,
         case when points > 0 then '+' else '' end
         || cast(points as {{ dbt.type_string() }})
-        || ' points, ' || replace(movement_type, '_', ' ') as title,
+        || ' points, '
+        || case
+            when points < 0 and movement_type like 'earn%' then 'taken back'
+            else replace(movement_type, '_', ' ')
+        end as title,
         {{ json_object({
             'points': 'points', 'balance_after': 'balance_after', 'reference_id': 'reference_id',
         }) }} as metadata

@@ -10,11 +10,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 import sqlalchemy
@@ -24,6 +26,21 @@ from orchestration.build import BuildReport
 from orchestration.settings import Settings, get_settings
 from orchestration.warehouse.database import engine, engine_for, migrate
 from orchestration.warehouse.postgres import ADMINISTRATOR, DATABASE, OWNER, EmbeddedServer
+
+# Property tests are marked `long`: every run draws a small share with fixed seeds, `make test-long`
+# draws many examples anew.
+hypothesis.settings.register_profile(
+    "share",
+    max_examples=50,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+hypothesis.settings.register_profile(
+    "full", hypothesis.settings.get_profile("share"), max_examples=2_000, derandomize=False
+)
+hypothesis.settings.load_profile("full" if os.environ.get("JOURNEY_LONG") == "1" else "share")
 
 FORGETFUL = {
     "fsync": "off",

@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.ingest.contracts import Column, Contract, ensure_raw_tables
@@ -224,6 +223,7 @@ def plainly(files: list[list[tuple[str, str, str]]]) -> tuple[int, dict[str, tup
     return kept, current
 
 
+@pytest.mark.long
 def test_any_versions_in_any_pieces(
     put: Put, load: Load, database: sqlalchemy.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,9 +231,6 @@ def test_any_versions_in_any_pieces(
     number = 0
 
     @given(VERSIONS, st.sampled_from([30, 60, 4096]), st.sampled_from([1, 100]))
-    @hypothesis_settings(
-        max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), database=None
-    )
     def any_versions(
         files: list[list[tuple[str, str, str]]], block_bytes: int, patience: int
     ) -> None:
@@ -440,12 +437,12 @@ VALUES = {
 }
 
 
+@pytest.mark.long
 def test_what_the_validation_accepts_the_database_accepts(database: sqlalchemy.Engine) -> None:
     """Prevents a value from passing validation and then failing its whole file in COPY."""
     with database.connect() as connection:
 
         @given(st.fixed_dictionaries({kind: st.lists(v, max_size=9) for kind, v in VALUES.items()}))
-        @hypothesis_settings(max_examples=40, deadline=None, database=None)
         def any_values(drawn: dict[str, list[str]]) -> None:
             for kind, values in drawn.items():
                 accepted = [value for value in values if fault(Column("x", kind), value) is None]
@@ -466,14 +463,12 @@ PIECES = st.lists(
 )  # fmt: skip
 
 
+@pytest.mark.long
 def test_any_bytes_add_up(database: sqlalchemy.Engine, put: Put, load: Load) -> None:
     """Prevents odd bytes from crashing a load or from hiding rows."""
     number = 0
 
     @given(PIECES)
-    @hypothesis_settings(
-        max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None
-    )
     def any_bytes(pieces: list[bytes]) -> None:
         nonlocal number
         number += 1

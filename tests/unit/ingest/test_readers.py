@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.ingest.contracts import Column, Contract
@@ -177,11 +177,11 @@ FIELD = st.text(alphabet='ab",\n\r é\x00', max_size=6)
 SIGNS = st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"a", b'""', b"\r\n"]), max_size=60)
 
 
+@pytest.mark.long
 @given(
     st.lists(st.lists(FIELD, min_size=3, max_size=3), min_size=1, max_size=12),
     st.integers(1, 40),
 )
-@settings(max_examples=150, deadline=None)
 def test_what_a_csv_writer_writes_comes_back(table: list[list[str]], piece: int) -> None:
     """Prevents block ends, quotes and line ends inside fields from moving or losing a value."""
     written = io.StringIO()
@@ -191,8 +191,8 @@ def test_what_a_csv_writer_writes_comes_back(table: list[list[str]], piece: int)
     assert rejected == []
 
 
+@pytest.mark.long
 @given(SIGNS, st.integers(1, 30))
-@settings(max_examples=300, deadline=None)
 def test_any_bytes_read_the_same_in_any_pieces(signs: list[bytes], piece: int) -> None:
     """Prevents the fast and the exact way of reading from disagreeing about odd quotes."""
     data = HEADER + b"".join(signs)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, column, func, inspect, select, table, text
 
+from orchestration.ingest.phones import e164
+from orchestration.ingest.tenants import read_tenants
+from orchestration.settings import SEEDS_DIR
 from orchestration.warehouse.errors import JourneyError
 
 # Prospects stand with the leads, VIPs with the repeat customers.
@@ -67,6 +71,10 @@ def tell_story(database: Engine, identifier: str, tenant: str | None = None) -> 
         NothingBuilt: there are no marts yet.
         UnknownPerson: nobody has the identifier, or people of several tenants do.
     """
+    tenants = read_tenants(SEEDS_DIR / "tenants.csv")
+    if tenant is not None and tenant not in tenants:
+        raise UnknownPerson(f"There is no tenant {tenant}; there are {', '.join(sorted(tenants))}")
+    regions = [one.phone_region for name, one in tenants.items() if tenant in (None, name)]
     with database.connect() as connection:
         _require_marts(connection)
         found = _rows(
@@ -75,18 +83,18 @@ def tell_story(database: Engine, identifier: str, tenant: str | None = None) -> 
             select distinct tenant_id, customer_id
             from marts.customer_identities
             where
-                (identifier = :identifier or customer_id = :identifier)
+                (identifier = any(:spellings) or customer_id = any(:spellings))
                 and tenant_id = coalesce(:tenant, tenant_id)
             order by tenant_id, customer_id
             """,
-            identifier=identifier.strip(),
+            spellings=_spellings(identifier, regions),
             tenant=tenant,
         )
         if not found:
             raise UnknownPerson(
                 f"Nobody is known by {identifier}"
                 + (f" in tenant {tenant}" if tenant else "")
-                + ". Give an e-mail in lower case, a phone like +4915112345678, or a customer_id."
+                + ". Give an e-mail, a phone, an id of any source, or a customer_id."
             )
         if len(found) > 1:
             places = ", ".join(f"{one['tenant_id']}: {one['customer_id']}" for one in found)
@@ -161,6 +169,13 @@ def describe_warehouse(database: Engine) -> Overview:
             }
         )
     return Overview(build=builds[0] if builds else {}, funnel=funnel, row_counts=counts)
+
+
+def _spellings(identifier: str, regions: Iterable[str]) -> list[str]:
+    """The text as given, and as an e-mail or phone would be normalised."""
+    text = identifier.strip()
+    phones = {e164(text, region) for region in regions}
+    return [text, text.lower(), *(phone for phone in phones if phone)]
 
 
 def _require_marts(connection: Connection) -> None:

@@ -195,3 +195,27 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+
+
+HASHED_SCHEMAS = ("seeds", "intermediate", "marts", "sync")
+
+
+@pytest.fixture
+def hash_tables() -> Callable[..., dict[str, tuple[int, str]]]:
+    """Gives rows and content hash of every table that a build makes, in the schemas asked for."""
+
+    def hashed(
+        database: sqlalchemy.Engine, schemas: tuple[str, ...] = HASHED_SCHEMAS
+    ) -> dict[str, tuple[int, str]]:
+        hashes = {}
+        with database.connect() as connection:
+            for schema in schemas:
+                for table in sqlalchemy.inspect(connection).get_table_names(schema=schema):
+                    rows, content = connection.exec_driver_sql(
+                        "select count(*), md5(coalesce(string_agg(md5(whole::text), '' "
+                        f'order by md5(whole::text)), \'\')) from "{schema}"."{table}" as whole'
+                    ).one()
+                    hashes[f"{schema}.{table}"] = (rows, content)
+        return hashes
+
+    return hashed

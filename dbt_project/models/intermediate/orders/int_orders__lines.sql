@@ -2,43 +2,53 @@ with shopify_orders as (
     select * from {{ ref('stg_shopify__orders') }}
 ),
 
-collections_per_line as (
+lines as (
     select
         shopify_orders.tenant_id,
-        shopify_orders.order_id,
-        {{ json_text('line.value', 'id') }} as line_id,
-        min({{ json_text('property.value', 'value') }}) as collection
+        'shopify:' || shopify_orders.order_id as order_id,
+        line.place as line_number,
+        line.value as line
     from shopify_orders
-    cross join lateral {{ json_array_elements('shopify_orders.line_items') }} as line (value)
     cross join
-        lateral {{ json_array_elements(json_list("(line.value -> 'properties')")) }}
+        lateral {{ numbered_elements('shopify_orders.line_items') }} as line (value, place)
+),
+
+collections_per_line as (
+    select
+        lines.tenant_id,
+        lines.order_id,
+        lines.line_number,
+        min({{ json_text('property.value', 'value') }}) as collection
+    from lines
+    cross join
+        lateral {{ json_array_elements(json_list("(lines.line -> 'properties')")) }}
             as property (value)
     where {{ json_text('property.value', 'name') }} = 'collection'
-    group by shopify_orders.tenant_id, shopify_orders.order_id, {{ json_text('line.value', 'id') }}
+    group by lines.tenant_id, lines.order_id, lines.line_number
 ),
 
 final as (
     select
-        shopify_orders.tenant_id,
-        'shopify:' || shopify_orders.order_id as order_id,
-        {{ json_text('line.value', 'id') }} as line_id,
-        {{ json_text('line.value', 'product_id') }} as product_id,
-        {{ json_text('line.value', 'sku') }} as sku,
-        {{ json_text('line.value', 'title') }} as title,
+        lines.tenant_id,
+        lines.order_id,
+        lines.line_number,
+        {{ json_text('lines.line', 'id') }} as line_id,
+        {{ json_text('lines.line', 'product_id') }} as product_id,
+        {{ json_text('lines.line', 'sku') }} as sku,
+        {{ json_text('lines.line', 'title') }} as title,
         collections_per_line.collection,
-        cast({{ json_number('line.value', 'quantity') }} as bigint) as quantity,
+        cast({{ json_number('lines.line', 'quantity') }} as bigint) as quantity,
         cast(
-            {{ json_number('line.value', 'price') }} * {{ json_number('line.value', 'quantity') }}
-            - coalesce({{ json_number('line.value', 'total_discount') }}, 0)
+            {{ json_number('lines.line', 'price') }} * {{ json_number('lines.line', 'quantity') }}
+            - coalesce({{ json_number('lines.line', 'total_discount') }}, 0)
             as numeric(14, 2)
         ) as amount
-    from shopify_orders
-    cross join lateral {{ json_array_elements('shopify_orders.line_items') }} as line (value)
+    from lines
     left join collections_per_line
         on
-            shopify_orders.tenant_id = collections_per_line.tenant_id
-            and shopify_orders.order_id = collections_per_line.order_id
-            and {{ json_text('line.value', 'id') }} = collections_per_line.line_id
+            lines.tenant_id = collections_per_line.tenant_id
+            and lines.order_id = collections_per_line.order_id
+            and lines.line_number = collections_per_line.line_number
 )
 
 select * from final

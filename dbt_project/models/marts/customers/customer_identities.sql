@@ -6,6 +6,8 @@
     ],
 ) }}
 
+-- No mart changes while an order lacks its rate, so this one too waits for that test.
+-- depends_on: {{ ref('int_orders__rated') }}
 with identifiers as (
     select * from {{ ref('int_customers__identifiers') }}
 ),

@@ -1,0 +1,92 @@
+-- A refund that the list names twice is one refund; one without an id is known by its place. Money
+-- moved is what its transactions say; the lines stand in only when no transaction is given.
+with shopify_orders as (
+    select * from {{ ref('stg_shopify__orders') }}
+),
+
+listed as (
+    select
+        shopify_orders.tenant_id,
+        'shopify:' || shopify_orders.order_id as order_id,
+        'shopify:' || shopify_orders.order_id || ':' || coalesce(
+            {{ json_text('refund.value', 'id') }},
+            '#' || cast(refund.place as {{ dbt.type_string() }})
+        ) as refund_id,
+        refund.place,
+        -- money given back on no usable date is dated by the order's last change
+        coalesce({{ json_timestamp('refund.value', 'created_at') }}, shopify_orders.updated_at)
+            as refunded_at,
+        {{ json_list("(refund.value -> 'transactions')") }} as transactions,
+        {{ json_list("(refund.value -> 'refund_line_items')") }} as refund_line_items
+    from shopify_orders
+    cross join
+        lateral {{ numbered_elements('shopify_orders.refunds') }} as refund (value, place)
+),
+
+ranked as (
+    select
+        listed.*,
+        row_number() over (
+            partition by tenant_id, order_id, refund_id
+            order by place desc
+        ) as recency
+    from listed
+),
+
+refunds as (
+    select *
+    from ranked
+    where recency = 1
+),
+
+transactions_per_refund as (
+    select
+        refunds.tenant_id,
+        refunds.refund_id,
+        coalesce(
+            sum({{ json_number('payment.value', 'amount') }}) filter (
+                where
+                {{ json_text('payment.value', 'kind') }} = 'refund'
+                and {{ json_text('payment.value', 'status') }} = 'success'
+            ), 0
+        ) as amount
+    from refunds
+    cross join lateral {{ json_array_elements('refunds.transactions') }} as payment (value)
+    group by refunds.tenant_id, refunds.refund_id
+),
+
+lines_per_refund as (
+    select
+        refunds.tenant_id,
+        refunds.refund_id,
+        sum(
+            coalesce({{ json_number('line.value', 'subtotal') }}, 0)
+            + coalesce({{ json_number('line.value', 'total_tax') }}, 0)
+        ) as amount
+    from refunds
+    cross join lateral {{ json_array_elements('refunds.refund_line_items') }} as line (value)
+    group by refunds.tenant_id, refunds.refund_id
+),
+
+final as (
+    select
+        refunds.tenant_id,
+        refunds.order_id,
+        refunds.refund_id,
+        refunds.refunded_at,
+        cast(
+            coalesce(transactions_per_refund.amount, lines_per_refund.amount, 0)
+            as numeric(14, 2)
+        ) as amount
+    from refunds
+    left join transactions_per_refund
+        on
+            refunds.tenant_id = transactions_per_refund.tenant_id
+            and refunds.refund_id = transactions_per_refund.refund_id
+    left join lines_per_refund
+        on
+            refunds.tenant_id = lines_per_refund.tenant_id
+            and refunds.refund_id = lines_per_refund.refund_id
+)
+
+select * from final

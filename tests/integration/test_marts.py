@@ -1,0 +1,82 @@
+"""What readers of the marts rely on, on a warehouse that was really built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import sqlalchemy
+
+from orchestration.settings import Settings
+from orchestration.story import UnknownPerson, describe_warehouse, tell_story
+from orchestration.transform import transform
+from orchestration.warehouse.builds import parse_as_of
+from orchestration.warehouse.database import engine
+
+AS_OF = parse_as_of("2026-07-01T00:00:00Z")
+MARA = "mara.lindqvist@example.com"
+
+HashTables = Callable[..., dict[str, tuple[int, str]]]
+
+
+@pytest.fixture
+def built_database(built: Settings) -> Iterator[sqlalchemy.Engine]:
+    made = engine(built)
+    yield made
+    made.dispose()
+
+
+def run(database: sqlalchemy.Engine, statement: str) -> None:
+    with database.begin() as connection:
+        assert connection.exec_driver_sql(statement).rowcount
+
+
+def test_no_mart_changes_while_an_order_lacks_its_rate(
+    built: Settings, built_database: sqlalchemy.Engine, hash_tables: HashTables
+) -> None:
+    """Prevents marts of two generations: some with the new customers, others with the old money."""
+    before = hash_tables(built_database, ("marts", "sync"))
+    run(
+        built_database,
+        "update raw.shop_orders set currency = 'XTS', phone_number = null, email = "
+        "'new.person@example.com' where id = (select min(id) from raw.shop_orders "
+        "where _is_current)",
+    )
+    report = transform(built, AS_OF)
+    assert [node.name for node in report.failures] == ["assert_every_order_has_an_exchange_rate"]
+    assert hash_tables(built_database, ("marts", "sync")) == before
+
+
+def test_building_the_past_and_coming_back_changes_nothing(
+    built: Settings, built_database: sqlalchemy.Engine, hash_tables: HashTables
+) -> None:
+    """Prevents a look into the past from leaving traces in the present."""
+    before = hash_tables(built_database)
+    transform(built, parse_as_of("2026-01-01T00:00:00Z")).require_success()
+    assert hash_tables(built_database, ("marts",)) != before
+    transform(built, AS_OF).require_success()
+    assert hash_tables(built_database) == before
+
+
+def test_a_story_is_found_by_any_spelling(built_database: sqlalchemy.Engine) -> None:
+    """Prevents a person from being unknown because an address was typed in another way."""
+    told = tell_story(built_database, MARA, "aurora")
+    person = told.customer["customer_id"]
+    phone = next(one["identifier"] for one in told.identities if one["identifier_type"] == "phone")
+    for spelling in (f" {MARA.upper()} ", phone, phone.replace("+49", "0"), person):
+        assert tell_story(built_database, spelling, "aurora").customer["customer_id"] == person
+    assert {"order", "refund", "stage_change", "points"} <= {
+        one["activity_type"] for one in told.activities
+    }
+    with pytest.raises(UnknownPerson, match=r"Nobody is known by nobody@example\.com"):
+        tell_story(built_database, "nobody@example.com")
+    with pytest.raises(UnknownPerson, match="There is no tenant nosuch; there are aurora"):
+        tell_story(built_database, MARA, "nosuch")
+
+
+def test_the_overview_counts_everybody_once(built_database: sqlalchemy.Engine) -> None:
+    """Prevents a funnel whose steps leave people out or count them twice."""
+    seen = describe_warehouse(built_database)
+    steps = ("visitors", "leads", "customers", "repeat", "at risk", "churned")
+    counted = sum(tenant[step] for tenant in seen.funnel for step in steps)
+    assert counted == seen.row_counts["customers"]

@@ -76,13 +76,13 @@ usable_identifiers as (
         -- longer texts are no identifiers, and would not fit into an index
         length(seen_identifiers.identifier) <= 320
         and not exists (
-        select 1
-        from blocked_values
-        where
-            seen_identifiers.tenant_id = blocked_values.tenant_id
-            and seen_identifiers.blocked_as_type = blocked_values.blocked_as_type
-            and seen_identifiers.blocked_as = blocked_values.blocked_as
-    )
+            select 1
+            from blocked_values
+            where
+                seen_identifiers.tenant_id = blocked_values.tenant_id
+                and seen_identifiers.blocked_as_type = blocked_values.blocked_as_type
+                and seen_identifiers.blocked_as = blocked_values.blocked_as
+        )
 ),
 
 final as (

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DATA_TYPES = ("text", "numeric", "bigint", "boolean", "timestamptz", "jsonb")
 SHAPES = ("list", "object")
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+PATH = re.compile(r"\w+(\.\w+)*")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,13 @@ class Column:
     allowed: tuple[str, ...] = ()
     shape: str | None = None
     """For jsonb: `list` or `object` when nothing else will do."""
+    minimum: int | None = None
+    maximum: int | None = None
+    """The least and the greatest number, for numeric and bigint."""
+    amounts: tuple[str, ...] = ()
+    """For jsonb: dotted paths, through lists too, to what must be an amount of zero or more."""
+    texts: tuple[str, ...] = ()
+    """For jsonb: dotted paths to what must be a text or a number."""
 
     @property
     def quoted(self) -> str:
@@ -165,7 +173,9 @@ def _column(column: Mapping[str, Any], where: str) -> Column:
     if data_type not in DATA_TYPES:
         raise ContractError(f"{where}: data_type {data_type!r} is none of {', '.join(DATA_TYPES)}")
     meta = _meta(column)
-    unknown = set(meta) - {"required", "allowed", "shape"}
+    unknown = set(meta) - {
+        "required", "allowed", "shape", "minimum", "maximum", "amounts", "texts",
+    }  # fmt: skip
     if unknown:
         raise ContractError(f"{where}: unknown meta {', '.join(sorted(unknown))}")
     allowed = _strings(meta.get("allowed", []), f"{where}: allowed")
@@ -174,6 +184,10 @@ def _column(column: Mapping[str, Any], where: str) -> Column:
     shape = meta.get("shape")
     if shape is not None and (shape not in SHAPES or data_type != "jsonb"):
         raise ContractError(f"{where}: shape is list or object, and for jsonb columns only")
+    minimum = _limit(meta.get("minimum"), data_type, f"{where}: minimum")
+    maximum = _limit(meta.get("maximum"), data_type, f"{where}: maximum")
+    if minimum is not None and maximum is not None and minimum > maximum:
+        raise ContractError(f"{where}: minimum {minimum} is above maximum {maximum}")
     return Column(
         name=name,
         data_type=str(data_type),
@@ -181,6 +195,10 @@ def _column(column: Mapping[str, Any], where: str) -> Column:
         required=_flag(meta.get("required", False), f"{where}: required"),
         allowed=allowed,
         shape=shape,
+        minimum=minimum,
+        maximum=maximum,
+        amounts=_paths(meta.get("amounts"), data_type, f"{where}: amounts"),
+        texts=_paths(meta.get("texts"), data_type, f"{where}: texts"),
     )
 
 
@@ -195,6 +213,26 @@ def _strings(value: object, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ContractError(f"{where} must be a list of texts, not {value!r}")
     return tuple(value)
+
+
+def _limit(value: object, data_type: str, where: str) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ContractError(f"{where} must be a whole number, not {value!r}")
+    if data_type not in ("numeric", "bigint"):
+        raise ContractError(f"{where} is for numeric and bigint columns only")
+    return value
+
+
+def _paths(value: object, data_type: str, where: str) -> tuple[str, ...]:
+    paths = _strings(value, where)
+    for path in paths:
+        if not PATH.fullmatch(path):
+            raise ContractError(f"{where}: {path!r} is not a path like transactions.amount")
+    if paths and data_type != "jsonb":
+        raise ContractError(f"{where} are for jsonb columns only")
+    return paths
 
 
 def _flag(value: object, where: str) -> bool:

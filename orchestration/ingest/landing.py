@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -18,10 +19,12 @@ from orchestration.ingest.errors import FileRefused, LandingError
 
 BLOCK_BYTES = 4 * 1024 * 1024
 UNPACK_RATIO = 200
-"""A gzip file that unpacks to more than this many times its size …"""
+"""A gzip file that unpacks to more than this many times what was read of it …"""
 UNPACK_FREE_BYTES = 10 * 1024 * 1024
 """… is refused once it has unpacked to this much."""
 UNPACK_LIMIT_BYTES = 64 * 1024**3
+UNFIT_IN_NAMES = ("Cc", "Cs", "Zl", "Zp")
+"""Kinds of characters that tear a line of output apart or that no text column can hold."""
 FORMATS = {
     ".csv": ("csv", False),
     ".csv.gz": ("csv", True),
@@ -97,7 +100,11 @@ class Landing:
             parts = path.split("/")
             if any(part.startswith(".") for part in parts) or path.endswith((".part", ".tmp")):
                 continue
-            if problem:
+            if any(unicodedata.category(character) in UNFIT_IN_NAMES for character in path):
+                problems[repr(path)] = (
+                    "has a line break or another control character in its name; rename it"
+                )
+            elif problem:
                 problems[path] = problem
             elif len(parts) == 1:
                 problems[path] = "is not in a tenant's folder: <tenant_id>/<source>/<file>"
@@ -222,12 +229,14 @@ def blocks(stream: IO[bytes], *, is_gzip: bool) -> Iterator[bytes]:
             except zlib.error as error:
                 raise FileRefused(f"not a sound gzip file ({error}); send it again") from error
             unpacked_bytes += len(unpacked)
+            taken_bytes = packed_bytes - len(unpacker.unconsumed_tail) - len(unpacker.unused_data)
             if unpacked_bytes > UNPACK_LIMIT_BYTES or (
-                unpacked_bytes > UNPACK_FREE_BYTES and unpacked_bytes > UNPACK_RATIO * packed_bytes
+                unpacked_bytes > UNPACK_FREE_BYTES and unpacked_bytes > UNPACK_RATIO * taken_bytes
             ):
                 raise FileRefused(
-                    f"a zip bomb: {packed_bytes:,} bytes unpack to more than "
-                    f"{unpacked_bytes:,}; send it unpacked if it is genuine"
+                    f"a zip bomb: its first {taken_bytes:,} bytes unpack to {unpacked_bytes:,}, "
+                    f"{unpacked_bytes // taken_bytes:,} times as much ({UNPACK_RATIO} are "
+                    "allowed); send it unpacked if it is genuine"
                 )
             if unpacked:
                 yield unpacked

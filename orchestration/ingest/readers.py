@@ -36,10 +36,13 @@ MOST_IGNORED_COLUMNS = 200
 PARQUET_ROWS = 32_768
 UTF8_MARK = b"\xef\xbb\xbf"
 OTHER_MARKS = {
+    b"\xff\xfe\x00\x00": "UTF-32",
+    b"\x00\x00\xfe\xff": "UTF-32",
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
-    b"\x00\x00\xfe\xff": "UTF-32",
 }
+"""The longer ones first: the mark of UTF-32 starts like that of UTF-16."""
+OTHER_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,13 @@ class _TextReader:
                 raise FileRefused(
                     f"line 1: the file is {encoding}; save it as UTF-8 and send it again"
                 )
+        start = block[: min(len(block), 400) // 4 * 4]
+        nuls = start.count(0) / len(start) if start else 0
+        if 0.3 < nuls < 0.9:
+            raise FileRefused(
+                f"line 1: the file looks like {'UTF-16' if nuls < 0.6 else 'UTF-32'}; save it as "
+                "UTF-8 and send it again"
+            )
         return block.removeprefix(UTF8_MARK)
 
 
@@ -254,16 +264,21 @@ class _CsvReader(_TextReader):
         names = [name.strip() for name in names]
         repeated = sorted({name for name in names if name and names.count(name) > 1})
         if repeated:
-            raise FileRefused(f"line 1: column {', '.join(repeated)} appears twice in the header")
+            raise FileRefused(f"line 1: {_repeated(repeated)} in the header")
         missing = [
             column.name
             for column in self.contract.columns
             if column.required and column.name not in names
         ]
+        separator = self._other_separator(names)
+        if separator:
+            lacking = f"{_missing(missing)}; " if missing else ""
+            raise FileRefused(
+                f"line 1: {lacking}the header is separated by {separator}: export it with commas"
+            )
         if missing:
             raise FileRefused(
-                f"line 1: required column {', '.join(missing)} is missing; the header has "
-                f"{shown(', '.join(names))}"
+                f"line 1: {_missing(missing)}; the header has {shown(', '.join(names))}"
             )
         ignored = [name for name in names if name not in self.names]
         self.ignored.extend(ignored[:MOST_IGNORED_COLUMNS])
@@ -271,6 +286,16 @@ class _CsvReader(_TextReader):
             name if name in self.names else f"ignored:{position}"
             for position, name in enumerate(names)
         ]
+
+    def _other_separator(self, names: list[str]) -> str | None:
+        """What separates the names when it is no comma: then no name is known until split."""
+        if any(name in self.names for name in names):
+            return None
+        for separator, words in OTHER_SEPARATORS.items():
+            parts = [part.strip(' "') for name in names for part in name.split(separator)]
+            if len(parts) > len(names) and any(part in self.names for part in parts):
+                return words
+        return None
 
     def _rows_fast(self, block: bytes, line: int) -> RowBatch | None:
         """Let pyarrow take a regular block apart; None should it see other rows than we do."""
@@ -354,6 +379,16 @@ class _CsvReader(_TextReader):
 
     def _miscounted(self, fields: int) -> str:
         return f"{len(self.header or ())} fields expected, {fields} found"
+
+
+def _missing(names: list[str]) -> str:
+    columns, are = ("column", "is") if len(names) == 1 else ("columns", "are")
+    return f"required {columns} {', '.join(names)} {are} missing"
+
+
+def _repeated(names: list[str]) -> str:
+    columns, appear = ("column", "appears") if len(names) == 1 else ("columns", "appear")
+    return f"{columns} {', '.join(names)} {appear} twice"
 
 
 def _line_ends(text: Any) -> int:
@@ -556,12 +591,13 @@ def read_parquet(contract: Contract, file: IO[bytes], size: int) -> Reading:
     names = opened.schema_arrow.names
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise FileRefused(f"column {', '.join(repeated)} appears twice")
+        raise FileRefused(_repeated(repeated))
+    missing = [
+        column.name for column in contract.columns if column.required and column.name not in names
+    ]
+    if missing:
+        raise FileRefused(f"{_missing(missing)}; the file has {shown(', '.join(names))}")
     for column in contract.columns:
-        if column.required and column.name not in names:
-            raise FileRefused(
-                f"required column {column.name} is missing; the file has {shown(', '.join(names))}"
-            )
         if column.name in names and column.data_type != "jsonb":
             arrow_type = opened.schema_arrow.field(column.name).type
             if pa.types.is_nested(arrow_type):

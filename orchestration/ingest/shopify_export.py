@@ -50,6 +50,8 @@ LINE = {
     "total_discount": "Lineitem discount",
     "vendor": "Vendor",
 }
+OBJECTS = ("line_items", "refunds")
+"""What the numbers of the lines go into."""
 ADDRESS = ("Name", "Street", "City", "Zip", "Province", "Country", "Phone")
 COLUMNS = (
     *PLAIN.values(),
@@ -115,12 +117,16 @@ class _Order:
         self.texts.append(text)
 
     def reasons(self) -> list[str]:
-        """What is wrong inside the lists and objects, where the contract does not look."""
+        """What is wrong inside the lists and objects, by the names that the sender knows."""
         found = []
         for row in self.rows:
             for name in (*NUMBERS, "Fulfilled at"):
-                kind = "numeric" if name in NUMBERS else "timestamptz"
-                reason = fault(Column(name, kind), row.get(name))
+                column = (
+                    Column(name, "numeric", minimum=0)
+                    if name in NUMBERS
+                    else Column(name, "timestamptz")
+                )
+                reason = fault(column, row.get(name))
                 if reason:
                     found.append(f"{name}: {reason}")
         return found
@@ -179,6 +185,10 @@ class _Order:
 def _batch(contract: Contract, orders: list[_Order], rows: RowBatch | None) -> RowBatch:
     values = [order.values() for order in orders]
     reasons = {at: order.reasons() for at, order in enumerate(orders)}
+    for at, found in reasons.items():
+        if found:
+            # Rejected already: the contract need not say the same again of the objects.
+            values[at] |= dict.fromkeys(OBJECTS)
     texts = ["\n".join(order.texts) for order in orders]
     return RowBatch(
         {

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -32,6 +33,8 @@ LARGEST_EXPONENT = 300
 FIRST_YEAR, LAST_YEAR = 1970, 2199
 
 NUMERIC = rf"[+-]?[0-9]{{1,{INTEGER_DIGITS}}}(\.[0-9]{{1,{FRACTION_DIGITS}}})?"
+AMOUNT = rf"[0-9]{{1,{INTEGER_DIGITS}}}(\.[0-9]{{1,{FRACTION_DIGITS}}})?|-0+(\.0+)?"
+"""What the models take for a number of zero or more inside a jsonb column."""
 BIGINT = rf"[+-]?[0-9]{{1,{BIGINT_DIGITS}}}"
 BOOLEAN = r"(?i:true|false|yes|no|1|0)"
 TIMESTAMP = (
@@ -87,8 +90,8 @@ def fault(column: Column, value: str | None, longest_text: int = LONGEST_TEXT) -
             return f"{shown(value)} is none of {', '.join(column.allowed)}"
         return None
     if column.data_type == "jsonb":
-        return _json_fault(value, column.shape)
-    return _TYPE_FAULTS[column.data_type](value)
+        return _json_fault(value, column)
+    return _TYPE_FAULTS[column.data_type](value) or _range_fault(value, column)
 
 
 def shown(value: str) -> str:
@@ -120,6 +123,10 @@ def _suspects(column: Column, values: pa.Array, longest_text: int, may_hold_nul:
             suspects.update(_positions(pc.invert(known)))
         return sorted(suspects)
     suspects.update(_positions(pc.invert(_match(values, _PATTERNS[column.data_type]))))
+    if column.minimum is not None:
+        suspects.update(_positions(pc.invert(_match(values, _never_below(column.minimum)))))
+    if column.maximum is not None:
+        suspects.update(_positions(pc.invert(_match(values, _never_above(column.maximum)))))
     if column.data_type == "timestamptz":
         suspects.update(_positions(_match(values, DAY_THAT_MAY_NOT_EXIST)))
     if column.data_type == "jsonb":
@@ -127,11 +134,24 @@ def _suspects(column: Column, values: pa.Array, longest_text: int, may_hold_nul:
             suspects.update(_positions(pc.greater(pc.binary_length(values), LONGEST_JSON)))
         if column.shape == "list":
             suspects.update(_positions(pc.starts_with(values, "{")))
+        if column.amounts or column.texts:
+            empty = pc.is_in(values, pa.array(["[]", "{}", None], pa.string()))
+            suspects.update(_positions(pc.invert(empty)))
     return sorted(suspects)
 
 
 def _match(values: pa.Array, pattern: str) -> pa.Array:
     return pc.match_substring_regex(values, pattern)
+
+
+def _never_below(minimum: int) -> str:
+    """A pattern of numbers that are surely not below: any without a minus, unless 0 is."""
+    return "^[^-]" if minimum <= 0 else "^$"
+
+
+def _never_above(maximum: int) -> str:
+    """A pattern of numbers that are surely not above: those with fewer digits."""
+    return rf"^[+-]?[0-9]{{1,{len(str(maximum)) - 1}}}(\.|$)" if maximum >= 10 else "^$"
 
 
 def _positions(mask: pa.Array) -> list[int]:
@@ -160,6 +180,14 @@ def _bigint_fault(value: str) -> str | None:
     return f"{shown(value)} is not a whole number"
 
 
+def _range_fault(value: str, column: Column) -> str | None:
+    if column.minimum is not None and Decimal(value) < column.minimum:
+        return f"{value} is below {column.minimum}"
+    if column.maximum is not None and Decimal(value) > column.maximum:
+        return f"{value} is above {column.maximum}"
+    return None
+
+
 def _boolean_fault(value: str) -> str | None:
     if re.fullmatch(BOOLEAN, value):
         return None
@@ -184,7 +212,13 @@ class _Unusable(ValueError):
     """A JSON value that PostgreSQL would refuse."""
 
 
-def _json_fault(value: str, shape: str | None) -> str | None:
+class _Number(str):
+    """A JSON number, as it is written."""
+
+    __slots__ = ()
+
+
+def _json_fault(value: str, column: Column) -> str | None:
     if len(value) > LONGEST_JSON:
         return f"{shown(value)} is longer than {LONGEST_JSON} characters"
     try:
@@ -201,18 +235,61 @@ def _json_fault(value: str, shape: str | None) -> str | None:
         return f"{shown(value)} is nested too deeply"
     except ValueError:
         return f"{shown(value)} is not JSON"
-    if shape == "list" and not isinstance(parsed, list):
+    if column.shape == "list" and not isinstance(parsed, list):
         return f"{shown(value)} is not a JSON list"
-    if shape == "object" and not isinstance(parsed, dict):
+    if column.shape == "object" and not isinstance(parsed, dict):
         return f"{shown(value)} is not a JSON object"
+    for paths, misfit in ((column.amounts, _amount_misfit), (column.texts, _text_misfit)):
+        for path in paths:
+            reason = _path_fault(parsed, path.split("."), 0, misfit)
+            if reason is not None:
+                return reason
     return None
 
 
-def _json_number(text: str) -> int:
+def _path_fault(
+    value: Any, keys: Sequence[str], depth: int, misfit: Callable[[Any], str | None]
+) -> str | None:
+    """What is wrong at the end of a path, or on the way to it; lists on the way are walked."""
+    place = ".".join(keys[:depth])
+    if depth == len(keys):
+        words = misfit(value) if value is not None else None
+        return f"{place} {words}" if words else None
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, dict):
+            reason = _path_fault(item.get(keys[depth]), keys, depth + 1, misfit)
+            if reason is not None:
+                return reason
+        elif item is not None:
+            return f"{place} {_shown_json(item)} is not an object".lstrip()
+    return None
+
+
+def _amount_misfit(value: Any) -> str | None:
+    if isinstance(value, str):
+        text = format(Decimal(value), "f") if isinstance(value, _Number) else value
+        if re.fullmatch(AMOUNT, text):
+            return None
+    return f"{_shown_json(value)} is not an amount"
+
+
+def _text_misfit(value: Any) -> str | None:
+    return None if isinstance(value, str) else "is not a text or number"
+
+
+def _shown_json(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{…}"
+    if isinstance(value, list):
+        return "[…]"
+    return shown(value if isinstance(value, str) else json.dumps(value))
+
+
+def _json_number(text: str) -> _Number:
     exponent = text.lower().partition("e")[2]
     if len(text) > LONGEST_JSON_NUMBER or (exponent and abs(int(exponent)) > LARGEST_EXPONENT):
         raise _Unusable("holds a number that is out of range")
-    return 0
+    return _Number(text)
 
 
 def _json_constant(text: str) -> Any:

@@ -60,6 +60,8 @@ def parquet(**columns: list[Any]) -> bytes:
 
 REFUSED = {
     "utf16.csv": ("id,amount\n1,1\n".encode("utf-16"), "UTF-16; save it as UTF-8"),
+    "utf32.csv": ("id,amount\n1,1\n".encode("utf-32"), "UTF-32; save it as UTF-8"),
+    "semicolons.csv": (b"id;amount\n1;1\n", "is separated by ';': export it with commas"),
     "latin1.csv": (HEADER + b"caf\xe9,1\n", "line 2, byte 4: byte 0xe9 is not UTF-8"),
     "missing.csv": (b"key,amount\n1,1\n", "required column id is missing; the header has 'key"),
     "twice.csv": (b"id,id\n1,1\n", "column id appears twice"),
@@ -67,6 +69,7 @@ REFUSED = {
     "long.csv": (HEADER + b'1,"' + b"x" * 17_000_000, "line 2: a record longer than"),
     "long.jsonl": (b'{"id": "' + b"x" * 17_000_000, "line 1: a record longer than"),
     "bomb.csv.gz": (gzip.compress(HEADER + b"1,1\n" * 5_000_000), "a zip bomb"),
+    "record.csv.gz": (gzip.compress(HEADER + b'"' + b"x" * 120_000_000), "(200 are allowed)"),
     "cut.csv.gz": (gzip.compress(HEADER + os.urandom(999).hex().encode())[:-9], "ends too early"),
     "empty.csv.gz": (b"", "ends too early"),
     "plain.csv.gz": (HEADER, "not a sound gzip file"),
@@ -138,6 +141,8 @@ def test_what_lies_in_the_wrong_place_is_named(
     put(settings, "acme/things/growing.csv.tmp", HEADER)
     put(settings, "acme/things/.hidden.csv", HEADER)
     put(settings, "acme/.hidden/a.csv", HEADER)
+    put(settings, "acme/things/two\nlines.csv", HEADER)
+    put(settings, os.fsdecode(b"acme/things/caf\xe9.csv"), HEADER)
     things = Path(settings.landing, "acme/things")
     (things / "out.csv").symlink_to(outside)
     (things / "folder").symlink_to(tmp_path / "folder")
@@ -160,6 +165,8 @@ def test_what_lies_in_the_wrong_place_is_named(
         "acme/things/folder": "leads out of the landing zone",
         "acme/things/nothing.csv": "is a link to nothing",
         "acme/things/pipe.csv": "is not a regular file",
+        "'acme/things/two\\nlines.csv'": "control character in its name; rename it",
+        "'acme/things/caf\\udce9.csv'": "control character in its name; rename it",
     }
     assert set(found) == set(expected)
     for file, words in expected.items():

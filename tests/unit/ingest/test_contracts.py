@@ -51,6 +51,23 @@ def test_a_contract_is_read_whole() -> None:
     assert "nulls not distinct where _is_current" in unique
 
 
+def test_the_rules_of_a_column_are_read() -> None:
+    """Prevents a limit that is declared, but never checked."""
+    columns = [
+        column("bigint", minimum=0, maximum=100),
+        {
+            "name": "data",
+            "data_type": "jsonb",
+            "config": {"meta": {"amounts": ["lines.price"], "texts": ["id"]}},
+        },
+    ]
+    number, data = parse_contract(
+        table(columns=columns, config={"meta": {"key": ["id"]}}), ""
+    ).columns
+    assert (number.minimum, number.maximum) == (0, 100)
+    assert (data.amounts, data.texts) == (("lines.price",), ("id",))
+
+
 def column(data_type: str, **meta: Any) -> dict[str, Any]:
     return {"name": "id", "data_type": data_type, "config": {"meta": meta}}
 
@@ -75,6 +92,13 @@ def column(data_type: str, **meta: Any) -> dict[str, Any]:
             {"columns": [column("text", required="y")]},
             "must be true or false",
         ),
+        ({"columns": [column("text", minimum=0)]}, "numeric and bigint columns only"),
+        ({"columns": [column("bigint", minimum="0")]}, "minimum must be a whole number"),
+        ({"columns": [column("bigint", maximum=True)]}, "maximum must be a whole number"),
+        ({"columns": [column("bigint", minimum=2, maximum=1)]}, "minimum 2 is above maximum 1"),
+        ({"columns": [column("text", amounts=["a"])]}, "amounts are for jsonb columns only"),
+        ({"columns": [column("jsonb", amounts="a.b")]}, "must be a list of texts"),
+        ({"columns": [column("jsonb", texts=["a..b"])]}, "'a..b' is not a path"),
     ],
 )  # fmt: skip
 def test_a_malformed_contract_is_named(changes: dict[str, Any], words: str) -> None:

@@ -99,9 +99,16 @@ def test_nothing_is_no_row() -> None:
     ("data", "words"),
     [
         (HEADER + b"1,caf\xe9,x\n", "line 2, byte 6: byte 0xe9 is not UTF-8"),
-        ("id,note,value\n1,a,b\n".encode("utf-16"), "UTF-16"),
+        ("id,note,value\n1,a,b\n".encode("utf-16"), "the file is UTF-16; save it as UTF-8"),
+        ("id,note,value\n1,a,b\n".encode("utf-32"), "the file is UTF-32; save it as UTF-8"),
+        ("id,note,value\n".encode("utf-32-be"), "the file looks like UTF-32; save it as UTF-8"),
+        ("id,note,value\n".encode("utf-16-le"), "the file looks like UTF-16; save it as UTF-8"),
+        ("id,note,value\n".encode("utf-16-be"), "the file looks like UTF-16; save it as UTF-8"),
+        (b"id;note;value\n1;a;b\n", "line 1: the header is separated by ';': export it with"),
+        (b'"id"\t"note"\n', "line 1: the header is separated by tabs: export it with commas"),
         (HEADER + b'1,a,b\n2,"open,c\n3,d,e\n', "line 3: a quote that opens"),
-        (b"id,note,note\n", "column note appears twice"),
+        (b"id,note,note\n", "line 1: column note appears twice in the header"),
+        (b"id,note,note,id\n", "line 1: columns id, note appear twice in the header"),
     ],
 )
 def test_a_file_that_cannot_be_read_names_the_place(data: bytes, words: str) -> None:
@@ -109,6 +116,35 @@ def test_a_file_that_cannot_be_read_names_the_place(data: bytes, words: str) -> 
     for piece in (5, 1 << 20):
         with pytest.raises(FileRefused, match=words):
             read(data, piece=piece)
+
+
+STRICT = Contract(
+    "things",
+    "",
+    (Column("id", "text", required=True), Column("at", "timestamptz", required=True)),
+    key=("id",),
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"at\n", "line 1: required column id is missing; the header has 'at'"),
+        (b"x\n", "line 1: required columns id, at are missing; the header has 'x'"),
+        (
+            b"id;at\n1;2\n",
+            "line 1: required columns id, at are missing; the header is separated by ';': "
+            "export it with commas",
+        ),
+        (b"at,a;id\n", "line 1: required column id is missing; the header has 'at, a;id'"),
+        (b"x;y\n", "line 1: required columns id, at are missing; the header has 'x;y'"),
+    ],
+)
+def test_a_header_that_lacks_columns_says_why(data: bytes, words: str) -> None:
+    """Prevents a sender from looking for columns that are there, but split by something else."""
+    with pytest.raises(FileRefused) as caught:
+        list(read_rows(STRICT, "csv", iter([data])).batches)
+    assert str(caught.value) == words
 
 
 def test_an_endless_record_is_refused_in_constant_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from orchestration.ingest.contracts import Column, Contract
+from orchestration.ingest.contracts import Column, Contract, read_contracts
 from orchestration.ingest.validation import (
     LONGEST_JSON,
     LONGEST_KEY,
@@ -13,6 +15,7 @@ from orchestration.ingest.validation import (
     fault,
     faults,
 )
+from orchestration.settings import DBT_PROJECT_DIR
 
 GOOD = {
     "text": ["x", " ", "é" * LONGEST_TEXT, 'O\'Neil, "Bob"\n'],
@@ -140,6 +143,143 @@ def test_required_and_allowed_and_shape() -> None:
     named = Column("x", "jsonb", shape="object")
     assert reasons(named, "{}") == []
     assert reasons(named, "[]") == ["x: '[]' is not a JSON object"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "value", "words"),
+    [
+        ({"minimum": 0}, "-5", "-5 is below 0"),
+        ({"minimum": 0}, "-0.01", "-0.01 is below 0"),
+        ({"minimum": 0}, "-0.00", None),
+        ({"minimum": 0}, "+0", None),
+        ({"minimum": 0}, "-x", "'-x' is not a number"),
+        ({"minimum": 2}, "1.99", "1.99 is below 2"),
+        ({"minimum": 2}, "2", None),
+        ({"minimum": -2}, "-2.1", "-2.1 is below -2"),
+        ({"minimum": -2}, "-2", None),
+        ({"maximum": 100}, "100.00", None),
+        ({"maximum": 100}, "0099.9", None),
+        ({"maximum": 100}, "100.01", "100.01 is above 100"),
+        ({"maximum": 100}, "+101", "+101 is above 100"),
+        ({"maximum": 100}, "-500", None),
+        ({"maximum": 5}, "6", "6 is above 5"),
+        ({"maximum": -5}, "-4", "-4 is above -5"),
+    ],
+)
+def test_a_number_stays_between_its_limits(
+    limits: dict[str, int], value: str, words: str | None
+) -> None:
+    """Prevents negative prices from lowering revenue, and scores beyond their scale."""
+    column = Column("x", "numeric", **limits)  # type: ignore[arg-type]
+    assert reasons(column, value) == ([f"x: {words}"] if words else [])
+
+
+@given(st.integers(-1200, 1200), st.integers(-120_000, 120_000), st.booleans())
+def test_the_fast_look_at_limits_misses_nothing(limit: int, cents: int, is_minimum: bool) -> None:
+    """Prevents a vectorised test that lets a number beyond its limit pass."""
+    column = Column("x", "numeric", **{"minimum" if is_minimum else "maximum": limit})  # type: ignore[arg-type]
+    value = f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02}"
+    is_wrong = cents < 100 * limit if is_minimum else cents > 100 * limit
+    assert bool(reasons(column, value)) == is_wrong
+
+
+REFUNDS = Column("refunds", "jsonb", shape="list", amounts=("transactions.amount",))
+
+
+@pytest.mark.parametrize(
+    "amount",
+    ["0", "5", "5.00", "12e2", "1.5E-3", "null", '"0"', '"999999999999.99"', '"-0.00"', "-0"],
+)
+def test_amounts_inside_json_may_be_numbers_or_texts(amount: str) -> None:
+    """Prevents good refunds from being rejected for how their platform writes numbers."""
+    for value in (
+        f'[{{"transactions": [{{"amount": {amount}}}]}}]',
+        f'[null, {{"transactions": [null, {{"amount": {amount}}}]}}, {{}}]',
+    ):
+        assert reasons(REFUNDS, value) == []
+    assert reasons(REFUNDS, "[]") == reasons(REFUNDS, '[{"transactions": null}]') == []
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [
+        ('"xx"', "'xx'"),
+        ('"1e30"', "'1e30'"),
+        ("1e30", "'1e30'"),
+        ("-4", "'-4'"),
+        ('"-4.00"', "'-4.00'"),
+        ('"+4"', "'+4'"),
+        ('"12,50"', "'12,50'"),
+        ('"1000000000000"', "'1000000000000'"),
+        ('""', "''"),
+        ('" 4"', "' 4'"),
+        ("true", "'true'"),
+        ('["5"]', "[…]"),
+        ('{"value": 5}', "{…}"),
+    ],
+)
+def test_an_amount_inside_json_that_no_model_can_add_up_is_named(amount: str, words: str) -> None:
+    """Prevents a refund from being ignored silently, so that net amounts are too high."""
+    good = '{"transactions": [{"amount": "1.00"}]}'
+    value = f'[{good}, {{"transactions": [{{"amount": "2"}}, {{"amount": {amount}}}]}}]'
+    assert reasons(REFUNDS, value) == [f"refunds: transactions.amount {words} is not an amount"]
+    # A flat object passes the fast look at JSON, so it must be looked at for its amounts.
+    costs = Column("costs", "jsonb", shape="object", amounts=("total",))
+    flat = f'{{"total": {amount}}}'
+    assert reasons(costs, flat) == [f"costs: total {words} is not an amount"]
+
+
+def test_what_stands_where_an_object_belongs_is_named() -> None:
+    """Prevents money from vanishing because the way to it is broken."""
+    assert reasons(REFUNDS, '["x"]') == ["refunds: 'x' is not an object"]
+    assert reasons(REFUNDS, "[[1]]") == ["refunds: […] is not an object"]
+    assert reasons(REFUNDS, '[{"transactions": 5}]') == [
+        "refunds: transactions '5' is not an object"
+    ]
+
+
+def test_texts_inside_json_are_no_objects() -> None:
+    """Prevents the text of a JSON object from becoming somebody's customer id."""
+    customer = Column("customer", "jsonb", shape="object", texts=("id", "email"))
+    for value in ('{"id": 7}', '{"id": "7", "email": null}', '{"email": "a@b.c"}', "{}", None):
+        assert reasons(customer, value) == []
+    for wrong in ('{"a": 1}', "[1]", "true"):
+        assert reasons(customer, f'{{"id": {wrong}}}') == ["customer: id is not a text or number"]
+    assert reasons(customer, '{"id": 1, "email": {}}') == [
+        "customer: email is not a text or number"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "column", "value"),
+    [
+        ("shopify_orders", "total_price", "-5"),
+        ("shopify_orders", "total_discounts", "-3"),
+        ("shopify_orders", "customer", '{"id": {"x": 1}}'),
+        ("shopify_orders", "line_items", '[{"price": "abc"}]'),
+        ("shopify_orders", "refunds", '[{"transactions": [{"amount": "xx"}]}]'),
+        ("shopify_orders", "refunds", '[{"refund_line_items": [{"subtotal": -4}]}]'),
+        ("shopify_orders", "transactions", '[{"amount": "1e30"}]'),
+        ("shop_orders", "refunded_amount", "-1"),
+        ("humanitix_orders", "purchaseTotals", '{"total": "ten"}'),
+        ("humanitix_orders", "totals", '{"refunds": -1}'),
+        ("humanitix_tickets", "discount", "-1"),
+        ("eventbrite_orders", "costs", '{"gross": {"value": -100}}'),
+        ("eventbrite_attendees", "costs", '{"gross": {"value": "x"}}'),
+        ("coupons", "usage_limit", "-1"),
+        ("contacts", "ai_score", "100.5"),
+    ],
+)
+def test_the_contracts_refuse_impossible_money(source: str, column: str, value: str) -> None:
+    """Prevents a rule from being dropped from a declaration, and money from going wrong."""
+    declared = read_contracts(DBT_PROJECT_DIR)[source].column(column)
+    assert fault(declared, value) is not None
+
+
+def test_points_taken_away_stay_legal() -> None:
+    """Prevents the rule against negative amounts from losing corrections of points."""
+    points = read_contracts(DBT_PROJECT_DIR)["loyalty_adjustments"].column("points")
+    assert fault(points, "-50") is None
 
 
 def test_every_reason_of_a_row_is_kept() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -92,7 +93,7 @@ def read_rows(contract: Contract, form: str, pieces: Iterator[bytes]) -> Reading
 # --- text files in blocks -----------------------------------------------------------------------
 
 
-class _TextReader:
+class _TextReader(ABC):
     """What CSV and JSON Lines share: whole records per block, UTF-8, line numbers."""
 
     def __init__(self, contract: Contract, ignored: list[str]) -> None:
@@ -129,13 +130,13 @@ class _TextReader:
 
     advice = ""
 
+    @abstractmethod
     def cut(self, block: bytes, *, is_last: bool) -> int:
         """Where the last whole record of the block ends; 0 when none does."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rows(self, block: bytes) -> Iterator[RowBatch]:
         """The rows of a block of whole records, whose first line is `self.line`."""
-        raise NotImplementedError
 
     def _read(self, block: bytes) -> Iterator[RowBatch]:
         try:

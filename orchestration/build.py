@@ -43,6 +43,14 @@ class BuildReport:
         return dict(self.build.details.get("load", {}))
 
     @property
+    def left_out(self) -> list[str]:
+        """Files that were refused and things that lie where they do not belong, with reasons."""
+        return [
+            *(f"{one['file']}: refused: {one['error']}" for one in self.load.get("refused", [])),
+            *(f"{one['file']}: {one['problem']}" for one in self.load.get("problems", [])),
+        ]
+
+    @property
     def seconds_per_model(self) -> dict[str, float]:
         """Seconds per seed and model, the slowest first."""
         seconds: dict[str, float] = self.build.details.get("transform", {}).get(
@@ -97,6 +105,7 @@ def build(
         BuildRunning: another build holds the warehouse.
         TransformError: the dbt project does not parse, or the selection matches nothing.
         DatabaseUnavailable: the database cannot be reached.
+        KeyboardInterrupt: the build was interrupted, and is recorded as such.
     """
     start = time.perf_counter()
     instant = parse_as_of(as_of) if isinstance(as_of, str) else as_of

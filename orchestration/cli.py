@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 
 PLAIN_WIDTH = 200
+INTERRUPTED = 130
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the facts as JSON.")]
 SHOWN_MODELS = 5
@@ -47,13 +48,19 @@ class FileFormat(StrEnum):
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command. Expected errors print one message and exit with 1, wrong usage with 2."""
+    """Run a command. Expected errors print one message and exit with 1, wrong usage with 2.
+
+    An interrupt exits with 130.
+    """
     try:
         app(args=arguments, prog_name="journey", standalone_mode=True)
     except JourneyError as error:
         _complain(str(error))
-    except KeyboardInterrupt:
-        _complain("Interrupted. What was under way is not kept; run the command again.")
+    except SystemExit as end:
+        # typer makes this of a Ctrl-C, without a word
+        if end.code == INTERRUPTED:
+            _complain("Interrupted. What was under way is not kept; run the command again.")
+        raise
     sys.exit(1)
 
 
@@ -97,7 +104,8 @@ def up(
     _say(f"PostgreSQL {version} {state} at {where['host']}:{where['port']}/{where['name']}")
     for service in services.states(settings):
         if service.url:
-            _say(f"Dagster UI: {service.url}")
+            _say(f"Dagster UI: {service.url}. Its schedules and the landing sensor stay off until")
+            _say(f"you switch them on at {service.url}/automation")
     for note in notes:
         _say(note)
     _say("Connect with: journey psql, or paste the address that journey url prints")
@@ -284,7 +292,11 @@ def build(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load, check and transform, as the schedule does. Exit code 1 when anything fails."""
+    """Load, check and transform, as the schedule does.
+
+    Exit code 1 when anything fails, and also when the build succeeds but files were refused or
+    lie where they do not belong, for they are missing from the marts; 130 when it is interrupted.
+    """
     moment = _moment(as_of)
     from orchestration.build import build as run_build
 
@@ -299,8 +311,8 @@ def build(
     if as_json:
         _print_json(report.to_dict())
     else:
-        for error in report.errors:
-            _complain(error)
+        for line in (*report.left_out, *report.errors):
+            _complain(line)
         if report.load:
             _say(_loaded(report.load["totals"]))
         _say(
@@ -318,7 +330,9 @@ def build(
                 "Messages: "
                 + ", ".join(f"{count:,} {output}" for output, count in report.written.items())
             )
-    if not report.succeeded:
+        if report.succeeded and report.left_out:
+            _complain(f"Build succeeded, but {_left_out(report.load)}: see above")
+    if report.left_out or not report.succeeded:
         raise typer.Exit(1)
 
 
@@ -377,7 +391,7 @@ def sample(
         )
     else:
         _say(
-            f"{report.customers:,} customers, {rows:,} rows ({report.dirty_rows} of them dirty) in "
+            f"{report.customers:,} people, {rows:,} rows ({report.dirty_rows} of them dirty) in "
             f"{len(report.files)} files below {report.directory}"
         )
         _say(f"What is true of them: {report.manifest}. Build with: --as-of {report.as_of}")
@@ -488,7 +502,7 @@ def overview(as_json: AsJson = False) -> None:
         ("mart", "rows"),
         [(mart, f"{count:,}") for mart, count in seen.row_counts.items()],
     )
-    _say(f"\nSee every asset and run: journey up opens {services.webserver_url(settings)}")
+    _say(f"\nNext: {sys.argv[0]} up opens {services.webserver_url(settings)}, with every asset")
 
 
 def _settings() -> Settings:
@@ -538,18 +552,27 @@ def _facts(settings: Settings) -> dict[str, Any]:
         "last_loads": [],
     }
     if facts["database"]["status"] == "running" and facts["database"]["migrated"]:
-        last_builds = _rows(
-            settings,
-            "select build_id, as_of, started_at, finished_at, verdict, error "
-            "from ops.builds order by started_at desc, build_id limit 1",
-        )
-        facts["last_build"] = last_builds[0] if last_builds else None
+        facts["last_build"] = _last_build(settings)
         facts["last_loads"] = _rows(
             settings,
             "select load_id, file, status, error, rows_read, rows_loaded, rows_unchanged, "
             "rows_rejected, finished_at from ops.loads order by load_id desc limit 5",
         )
     return facts
+
+
+def _last_build(settings: Settings) -> dict[str, Any] | None:
+    from orchestration.warehouse.builds import settled_latest_build
+    from orchestration.warehouse.database import engine
+
+    database = engine(settings)
+    try:
+        with database.connect() as connection:
+            last = settled_latest_build(connection)
+    finally:
+        database.dispose()
+    names = ("build_id", "as_of", "started_at", "finished_at", "verdict", "error")
+    return {name: getattr(last, name) for name in names} if last else None
 
 
 def _database_facts(settings: Settings) -> dict[str, Any]:
@@ -613,6 +636,15 @@ def _told(result: FileResult) -> str:
         f"{result.rows_unchanged:,} unchanged + {result.rows_rejected:,} rejected "
         f"in {result.seconds:.1f} s"
     )
+
+
+def _left_out(load: dict[str, Any]) -> str:
+    refused, problems = len(load["refused"]), len(load["problems"])
+    parts = [
+        f"{refused:,} {'file was' if refused == 1 else 'files were'} refused" if refused else "",
+        f"{problems:,} of the landing zone's files and folders passed over" if problems else "",
+    ]
+    return " and ".join(filter(None, parts))
 
 
 def _loaded(totals: dict[str, int]) -> str:

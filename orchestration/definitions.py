@@ -2,7 +2,12 @@
 
 import dagster as dg
 
-from orchestration.defs.automation import landing_sensor, schedules, warehouse_build
+from orchestration.defs.automation import (
+    dead_runs_sensor,
+    landing_sensor,
+    schedules,
+    warehouse_build,
+)
 from orchestration.defs.build import build_resource
 from orchestration.defs.dbt_events import attach_singular_tests
 from orchestration.defs.models import dbt_models
@@ -27,7 +32,7 @@ def make_definitions(settings: Settings) -> dg.Definitions:
         ],
         jobs=[warehouse_build],
         schedules=schedules(),
-        sensors=[landing_sensor(settings)],
+        sensors=[landing_sensor(settings), dead_runs_sensor(settings)],
         resources={"build": build_resource(settings)},
         executor=dg.in_process_executor,
     )

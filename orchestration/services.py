@@ -34,6 +34,8 @@ nux:
 concurrency:
   runs:
     max_concurrent_runs: 1
+run_monitoring:
+  enabled: true
 event_log_storage:
   module: orchestration.defs.event_log
   class: EventLog

@@ -8,6 +8,7 @@ manifest does neither.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -16,14 +17,18 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import psycopg
+import sqlalchemy
+
 from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, Settings
+from orchestration.warehouse.database import engine
 from orchestration.warehouse.errors import JourneyError
 from orchestration.warehouse.storage import locked, make_folder, write_private
 
@@ -43,6 +48,7 @@ RESULT_EVENTS = ("LogModelResult", "LogSeedResult", "LogSnapshotResult", "LogTes
 START_EVENT = "LogStartLine"
 FAILED_STATUSES = ("error", "fail", "runtime error")
 CANCEL_EVERY_SECONDS = 0.2
+EXAMPLES, EXAMPLE_TIMEOUT, EXAMPLE_VALUE_LENGTH = 3, "20s", 60
 
 
 class TransformError(JourneyError):
@@ -64,6 +70,12 @@ class NodeResult:
     seconds: float
     message: str
     compiled_path: str | None
+    meaning: str = ""
+    """What a row means that a test of our own returns: its first comment."""
+    row_count: int | None = None
+    """How many rows a test returned."""
+    examples: tuple[str, ...] = ()
+    """Some of those rows."""
 
     @property
     def failed(self) -> bool:
@@ -73,6 +85,12 @@ class NodeResult:
     def explain(self) -> str:
         """What happened and how to look closer."""
         words = f"{self.name}: {' '.join(self.message.split())}"
+        if self.examples:
+            rows = f"{self.row_count:,} row{'' if self.row_count == 1 else 's'}"
+            words = f"{self.name}: {rows}, such as {'; '.join(self.examples)}"
+        words = words.rstrip(".")
+        if self.meaning:
+            words += f". {self.meaning.rstrip('.')}"
         if self.status == "fail" and self.compiled_path:
             words += f". See the rows with: journey psql -f {self.compiled_path}"
         return words
@@ -204,7 +222,7 @@ def transform_events(
     with dbt_environment(settings):
         run = _DbtThread(arguments, manifest)
         yield from run.events()
-    nodes = _node_results(run.outcome)
+    nodes = _with_examples(settings, _node_results(run.outcome))
     if not nodes:
         raise _nothing_matches(" ".join(select))
     return TransformReport(nodes, time.perf_counter() - start, parse_seconds)
@@ -352,6 +370,8 @@ def _node_results(outcome: Any) -> tuple[NodeResult, ...]:
 def _node_result(result: Any) -> NodeResult:
     node = result.node
     compiled_path = getattr(node, "compiled_path", None)
+    # only the tests that are files of their own open with a comment
+    is_singular = str(node.resource_type) == "test" and not hasattr(node, "test_metadata")
     return NodeResult(
         unique_id=node.unique_id,
         name=node.name,
@@ -360,7 +380,55 @@ def _node_result(result: Any) -> NodeResult:
         seconds=round(result.execution_time, 3),
         message=result.message or "",
         compiled_path=str(compiled_path) if compiled_path else None,
+        meaning=_first_comment(node.raw_code) if is_singular else "",
+        row_count=result.failures,
     )
+
+
+def _first_comment(sql: str) -> str:
+    lines = [line.strip() for line in sql.strip().splitlines()]
+    return " ".join(
+        line.lstrip("- ") for line in itertools.takewhile(lambda line: line.startswith("--"), lines)
+    )
+
+
+def _with_examples(settings: Settings, nodes: tuple[NodeResult, ...]) -> tuple[NodeResult, ...]:
+    if not any(_wants_examples(node) for node in nodes):
+        return nodes
+    database = engine(settings)
+    try:
+        return tuple(
+            replace(node, examples=_examples(database, node)) if _wants_examples(node) else node
+            for node in nodes
+        )
+    finally:
+        database.dispose()
+
+
+def _wants_examples(node: NodeResult) -> bool:
+    return node.status == "fail" and bool(node.meaning and node.compiled_path)
+
+
+def _examples(database: sqlalchemy.Engine, node: NodeResult) -> tuple[str, ...]:
+    """Some rows of a failed test; none when they cannot be had: the failure itself comes first."""
+    try:
+        query = Path(str(node.compiled_path)).read_text()
+        with closing(database.raw_connection()) as pooled:
+            cursor = pooled.cursor()
+            cursor.execute("set transaction read only")
+            cursor.execute(f"set local statement_timeout = '{EXAMPLE_TIMEOUT}'")
+            cursor.execute(query)
+            names = [column[0] for column in cursor.description]
+            return tuple(
+                ", ".join(
+                    f"{name}={str(value)[:EXAMPLE_VALUE_LENGTH]}"
+                    for name, value in zip(names, row, strict=True)
+                )
+                for row in cursor.fetchmany(EXAMPLES)
+            )
+    except (OSError, JourneyError, sqlalchemy.exc.SQLAlchemyError, psycopg.Error) as error:
+        logger.warning("The rows of %s cannot be shown: %s", node.name, error)
+        return ()
 
 
 def _parse_if_changed(settings: Settings) -> None:

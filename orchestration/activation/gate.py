@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy
 
-from orchestration.warehouse.builds import Build, is_held, latest_build
+from orchestration.warehouse.builds import Build, settled_latest_build
 from orchestration.warehouse.errors import JourneyError
 
 
@@ -22,16 +22,19 @@ def require_success(connection: sqlalchemy.Connection) -> Build:
     Raises:
         GateClosed: there is no such build; the message says why and what to do.
     """
-    build = latest_build(connection)
+    build = settled_latest_build(connection)
     if build is None:
         raise GateClosed("There is no build yet, so nothing to deliver. Make one: journey build")
     named = f"build {build.build_id}, started {build.started_at:%Y-%m-%d %H:%M:%S} UTC,"
-    if build.verdict == "running" and is_held(connection):
+    if build.verdict == "running":
         raise GateClosed(
             f"The {named} is running; its marts are not settled. Deliver when it has ended."
         )
-    if build.verdict in ("running", "interrupted"):
-        raise GateClosed(f"The latest {named} was interrupted. Build again: journey build")
+    if build.verdict == "interrupted":
+        raise GateClosed(
+            f"The latest {named} was interrupted ({build.error}), so nothing is delivered. "
+            "Build again: journey build"
+        )
     if build.verdict != "succeeded":
         raise GateClosed(
             f"The latest {named} failed, so nothing is delivered. Mend this, then build again "

@@ -1,6 +1,7 @@
 """When builds run: every hour, at 02:00 in full, and when files land.
 
-All of them wait to be switched on in the UI: a schedule that starts by itself would move a
+All of them wait to be switched on in the UI (only the sensor that ends dead runs, and builds
+nothing, does not): a schedule that starts by itself would move a
 warehouse that was built for a chosen instant to the present.
 """
 
@@ -10,14 +11,18 @@ from hashlib import sha256
 
 import dagster as dg
 
+from orchestration.defs.failures import end_dead_runs
 from orchestration.ingest.contracts import read_contracts
 from orchestration.ingest.landing import Landing
 from orchestration.ingest.tenants import read_tenants
 from orchestration.settings import DBT_PROJECT_DIR, SEEDS_DIR, Settings
+from orchestration.warehouse.database import engine
+from orchestration.warehouse.errors import JourneyError
 
 JOB = "warehouse_build"
 HOURLY, DAILY = "30 * * * *", "0 2 * * *"
 SENSOR_SECONDS = 30
+CLEANING_SECONDS = 60
 
 warehouse_build = dg.define_asset_job(
     JOB,
@@ -55,6 +60,27 @@ def landing_sensor(settings: Settings) -> dg.SensorDefinition:
         )
 
     return landing_files
+
+
+def dead_runs_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Ends the runs whose process was killed, for the next one waits until they have ended."""
+
+    @dg.sensor(
+        minimum_interval_seconds=CLEANING_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        job=warehouse_build,
+    )
+    def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        database = engine(settings)
+        try:
+            ended = end_dead_runs(context.instance, database, JOB)
+        except JourneyError as error:
+            return dg.SkipReason(str(error))
+        finally:
+            database.dispose()
+        return dg.SkipReason(f"Ended: {', '.join(ended)}" if ended else "No run is dead.")
+
+    return dead_runs
 
 
 def state_of_landing(settings: Settings) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from orchestration.defs.failures import innermost, is_interrupt
 from orchestration.settings import Settings
 from orchestration.warehouse.builds import OpenBuild, building, parse_as_of
 from orchestration.warehouse.database import engine
@@ -35,7 +36,23 @@ def build_resource(settings: Settings) -> dg.ResourceDefinition:
         try:
             with building(database, as_of, details) as opened:
                 yield opened
+                # Dagster drops an exception that it raised itself, as upon an interrupt, before
+                # it comes back here; what remains of it is the event of the step
+                failure = _failure(context.instance, run_id)
+                if failure is not None:
+                    opened.fail(failure)
         finally:
             database.dispose()
 
     return build
+
+
+def _failure(instance: dg.DagsterInstance | None, run_id: str | None) -> str | None:
+    """The error of a step that failed by itself; None when a step was interrupted."""
+    if instance is None or run_id is None:
+        return None
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    events = [entry.dagster_event for entry in entries if entry.dagster_event]
+    if not events or any(is_interrupt(event) for event in events):
+        return None
+    return f"{events[0].step_key}: {innermost(events[0].step_failure_data.error)}"

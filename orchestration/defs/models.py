@@ -38,6 +38,8 @@ def dbt_models(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefinit
                 with_tests_of_selected=False,
                 full_refresh=build.record.details["full_refresh"],
             )
+            # Dagster may leave this generator where it stands
+            build.before_release.callback(events.close)
             report = yield from _mapped(events, manifest, translator, context)
             build.record.details["transform"] = report.to_dict()
             report.require_success()

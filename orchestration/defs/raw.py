@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from orchestration.defs.models import DBT_STEP
 from orchestration.settings import Settings
 from orchestration.warehouse.builds import OpenBuild
 from orchestration.warehouse.database import engine
@@ -36,7 +37,15 @@ def raw_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
         build: OpenBuild = context.resources.build
         with build.step("load"):
             report = load_landing(engine(settings), settings, _tell)
-        build.record.details["load"] = report.to_dict()
+        facts = report.to_dict()
+        refused = report.with_status("refused")
+        build.record.details["load"] = {
+            "totals": facts["totals"],
+            "refused": [{"file": file.file, "error": file.error} for file in refused],
+            "problems": facts["problems"],
+        }
+        if not context.job_def.has_node_named(DBT_STEP):
+            build.succeed("none")
         counts: dict[str, Counter[str]] = {name: Counter() for name in sources}
         for file in report.files:
             counts.setdefault(file.source, Counter()).update(
@@ -44,8 +53,20 @@ def raw_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
             )
         for problem in report.problems:
             context.log.warning(f"{problem.file} {problem.problem}")
+        for file in refused:
+            context.log.warning(f"{file.file} refused: {file.error}")
+        problems: dict[str, str | None] = {
+            problem.file: problem.problem for problem in report.problems
+        }
         for name in sorted(sources):
-            yield dg.MaterializeResult(asset_key=["raw", name], metadata=dict(counts[name]))
+            words = {
+                "refused": {file.file: file.error for file in refused if file.source == name},
+                "problems": problems,
+            }
+            yield dg.MaterializeResult(
+                asset_key=["raw", name],
+                metadata={**counts[name], **{what: told for what, told in words.items() if told}},
+            )
 
     return load
 

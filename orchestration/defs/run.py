@@ -1,19 +1,32 @@
 """A run of the job from the command line: in this process, recorded where the UI looks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 
 from orchestration.activation.message import OUTPUTS, SYNC_SCHEMA
 from orchestration.definitions import make_definitions
 from orchestration.defs.automation import JOB
 from orchestration.defs.dbt_events import keys_of_nodes
+from orchestration.defs.failures import end_dead_runs, innermost, is_interrupt
 from orchestration.defs.models import DBT_STEP
 from orchestration.services import prepare_dagster_home
 from orchestration.settings import Settings
 from orchestration.transform import list_tables
+from orchestration.warehouse.database import engine
 
+NO_CAPTURE = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
+"""The output of a step goes to the terminal alone: what captures it are two more programs, which
+a Ctrl-C at the terminal reaches too."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -41,29 +54,45 @@ def run_job(
         select: a dbt selection; the outputs are left out then.
 
     Raises:
+        KeyboardInterrupt: the run was interrupted; its build is recorded as such.
         TransformError: the project does not parse, or the selection matches nothing.
     """
     definitions = make_definitions(settings)
     job = definitions.resolve_job_def(JOB)
     config = {"as_of": as_of.isoformat() if as_of else "", "full_refresh": full_refresh}
-    with dg.DagsterInstance.from_config(str(prepare_dagster_home(settings))) as instance:
+    with _instance(settings) as instance:
         result = job.execute_in_process(
             instance=instance,
             run_config={"resources": {"build": {"config": config}}, **QUIET},
             asset_selection=_selected(settings, definitions, select) if select else None,
             raise_on_error=False,
         )
+    if any(is_interrupt(event) for event in result.all_events):
+        raise KeyboardInterrupt
     outcome = RunOutcome(result.run_id, result.success)
     for event in result.all_events:
         if event.is_resource_init_failure:
-            outcome.errors[""] = _innermost(event.engine_event_data.error)
+            outcome.errors[""] = innermost(event.engine_event_data.error)
         elif event.is_step_failure:
-            outcome.errors[event.step_key or ""] = _innermost(event.step_failure_data.error)
+            outcome.errors[event.step_key or ""] = innermost(event.step_failure_data.error)
         elif event.is_step_materialization and event.step_key != DBT_STEP:
             written = event.step_materialization_data.materialization.metadata.get("written")
             if written is not None:
                 outcome.written[event.step_key or ""] = int(str(written.value))
     return outcome
+
+
+@contextmanager
+def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Dagster's records, in which no run stands that is dead."""
+    reference = InstanceRef.from_dir(str(prepare_dagster_home(settings)), overrides=NO_CAPTURE)
+    with dg.DagsterInstance.from_ref(reference) as instance:
+        database = engine(settings)
+        try:
+            end_dead_runs(instance, database, JOB)
+        finally:
+            database.dispose()
+        yield instance
 
 
 def _selected(settings: Settings, definitions: dg.Definitions, select: str) -> list[dg.AssetKey]:
@@ -72,13 +101,3 @@ def _selected(settings: Settings, definitions: dg.Definitions, select: str) -> l
     models = definitions.resolve_assets_def([SYNC_SCHEMA, OUTPUTS["winback"]])
     raw = dg.AssetSelection.groups("raw").resolve(graph)
     return sorted(raw | keys_of_nodes(models, list_tables(settings, select)))
-
-
-def _innermost(error: object) -> str:
-    """The message of the exception that caused the others, without its class."""
-    while (cause := getattr(error, "cause", None)) is not None:
-        error = cause
-    message = str(getattr(error, "message", error)).strip()
-    name = str(getattr(error, "cls_name", ""))
-    head, separator, rest = message.partition(": ")
-    return rest if separator and head.endswith(name) else message

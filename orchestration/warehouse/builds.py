@@ -2,7 +2,10 @@
 
 A build holds an advisory lock on a connection of its own. PostgreSQL frees the lock when the
 process ends, however it ends, so a row that says `running` while the lock is free belongs to a
-build that was interrupted.
+build that was interrupted. Whoever takes the lock next writes that down.
+
+A build has succeeded when its work says so, and in no other way: the library that runs the work
+may drop an exception on its way here.
 """
 
 from __future__ import annotations
@@ -14,8 +17,8 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
@@ -27,6 +30,7 @@ from orchestration.warehouse.errors import DatabaseUnavailable, JourneyError
 
 BUILD_LOCK = 4_740_003
 LOCK_TIMEOUT = "2s"
+PROCESS_ENDED = "the process that ran it ended before the build did"
 
 Verdict = Literal["running", "succeeded", "failed", "interrupted"]
 Scope = Literal["none", "partial", "whole"]
@@ -67,6 +71,8 @@ class OpenBuild:
 
     def __init__(self, connection: psycopg.Connection[Any], record: Build) -> None:
         self.record = record
+        self.before_release = ExitStack()
+        """What must have ended before the lock is freed."""
         self._connection = connection
 
     @contextmanager
@@ -91,14 +97,19 @@ class OpenBuild:
         self._end("succeeded", None)
         self.write()
 
+    def fail(self, error: str) -> None:
+        """Settle a build that is still open as failed."""
+        self._end("failed", error)
+
     def close(self, error: BaseException | None = None) -> None:
-        """Settle what is still open, and write the record."""
+        """Settle what is still open, and write the record.
+
+        An end without a word is an interrupt: whoever succeeds or fails says so.
+        """
         if isinstance(error, Exception):
             self._end("failed", str(error))
-        elif error is not None:
-            self._end("interrupted", "stopped before it ended")
         else:
-            self._end("succeeded", None)
+            self._end("interrupted", "stopped before it ended")
         self.write()
 
     def write(self) -> None:
@@ -149,6 +160,9 @@ def building(
 ) -> Iterator[OpenBuild]:
     """Hold the warehouse for one build and record it.
 
+    The build has succeeded once `OpenBuild.succeed` was called. It has failed when an exception
+    came before, and was interrupted when nothing did.
+
     Args:
         database: the warehouse, with our own tables in place.
         as_of: the instant that the build describes; the start of the build when not given.
@@ -161,7 +175,8 @@ def building(
     with locked(database) as connection:
         build = OpenBuild(connection, _begin(connection, as_of, details or {}))
         try:
-            yield build
+            with build.before_release:
+                yield build
         except BaseException as error:
             build.close(error)
             raise
@@ -171,6 +186,8 @@ def building(
 @contextmanager
 def locked(database: sqlalchemy.Engine) -> Iterator[psycopg.Connection[Any]]:
     """Hold the lock that keeps builds apart, on a connection of its own in autocommit mode.
+
+    Builds whose process ended without a word are marked as interrupted.
 
     Raises:
         BuildRunning: another build holds it.
@@ -187,6 +204,7 @@ def locked(database: sqlalchemy.Engine) -> Iterator[psycopg.Connection[Any]]:
             raise BuildRunning(_describe_holder(connection)) from None
         connection.execute("reset lock_timeout")
         try:
+            _settle_dead_builds(connection)
             yield connection
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable(
@@ -195,8 +213,19 @@ def locked(database: sqlalchemy.Engine) -> Iterator[psycopg.Connection[Any]]:
             ) from error
 
 
+def settled_latest_build(connection: sqlalchemy.Connection) -> Build | None:
+    """The build that started last; it runs only if its process does."""
+    build = latest_build(connection)
+    if build is not None and build.verdict == "running" and not is_held(connection):
+        # it may have ended between the two questions
+        build = latest_build(connection)
+        if build is not None and build.verdict == "running":
+            return replace(build, verdict="interrupted", error=build.error or PROCESS_ENDED)
+    return build
+
+
 def latest_build(connection: sqlalchemy.Connection) -> Build | None:
-    """The build that started last, or None before the first one."""
+    """The build that started last as it is recorded, or None before the first one."""
     statement = sqlalchemy.text(
         """
         select build_id, as_of, started_at, verdict, finished_at, error, details
@@ -241,20 +270,22 @@ def is_held(connection: sqlalchemy.Connection) -> bool:
     return bool(connection.execute(statement, {"key": BUILD_LOCK}).scalar_one())
 
 
+def _settle_dead_builds(connection: psycopg.Connection[Any]) -> None:
+    row = connection.execute("select to_regclass('ops.builds') is not null").fetchone()
+    if row == (True,):
+        connection.execute(
+            """
+            update ops.builds
+            set verdict = 'interrupted', finished_at = %s, error = coalesce(error, %s)
+            where verdict = 'running'
+            """,
+            [datetime.now(UTC), PROCESS_ENDED],
+        )
+
+
 def _begin(
     connection: psycopg.Connection[Any], as_of: datetime | None, details: Mapping[str, Any]
 ) -> Build:
-    connection.execute(
-        """
-        update ops.builds
-        set
-            verdict = 'interrupted',
-            finished_at = %s,
-            error = coalesce(error, 'the process that ran it ended before the build did')
-        where verdict = 'running'
-        """,
-        [datetime.now(UTC)],
-    )
     started_at = datetime.now(UTC)
     build = Build(
         build_id=uuid.uuid4(),

@@ -4,25 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import sqlalchemy
+from typer.testing import CliRunner
 
 from orchestration.activation.deliver import DeliveryError, deliver
 from orchestration.activation.gate import GateClosed
 from orchestration.build import BuildReport, build
+from orchestration.cli import app
+from orchestration.defs.automation import JOB
+from orchestration.defs.event_log import EventLog
+from orchestration.defs.models import DBT_STEP
+from orchestration.services import prepare_dagster_home
 from orchestration.settings import Settings
 from orchestration.transform import (
+    NodeResult,
     TransformError,
+    _with_examples,
     transform,
     transform_events,
 )
-from orchestration.warehouse.builds import BuildRunning, building, latest_build, parse_as_of
+from orchestration.warehouse.builds import (
+    BuildRunning,
+    building,
+    latest_build,
+    parse_as_of,
+    settled_latest_build,
+)
 from orchestration.warehouse.database import engine
 
 AS_OF = parse_as_of("2026-07-01T00:00:00Z")
@@ -86,8 +105,6 @@ def test_the_ui_sees_the_run_its_assets_and_its_checks(
 ) -> None:
     """Prevents a UI that knows nothing of what was built from the command line, and a release of
     dagster-dbt that no longer maps dbt's events."""
-    import dagster as dg
-
     home, report = warehouse
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
         run = instance.get_run_by_id(report.build.details["run_id"])
@@ -117,7 +134,12 @@ def test_a_failed_check_fails_the_build_and_holds_every_message_back(
     assert not report.succeeded
     assert report.written == {}
     (error,) = report.errors
-    assert "assert_every_order_has_an_exchange_rate: Got 1 result" in error
+    assert re.search(
+        r"assert_every_order_has_an_exchange_rate: 1 row, such as tenant_id=\w+, currency=XTS, "
+        r"tenant_currency=[A-Z]{3}, ordered_on=[0-9-]{10}, order_count=1\. A returned row is a "
+        r"currency without a rate .*seeds/exchange_rates\.csv\. See the rows with",
+        error,
+    )
     compiled = Path(error.partition("journey psql -f ")[2].split()[0])
     assert change(built_database, compiled.read_text()) == 1
     with pytest.raises(GateClosed, match="assert_every_order_has_an_exchange_rate"):
@@ -167,8 +189,6 @@ def test_a_killed_build_is_marked_and_needs_no_repair(
 
 def test_an_interrupt_leaves_no_dbt_at_work(built: Settings) -> None:
     """Prevents a dbt that goes on writing when the build has given up its lock."""
-    import threading
-
     events = transform_events(built, AS_OF)
     next(events)
     events.close()
@@ -193,8 +213,165 @@ def test_an_exception_settles_the_build_as_failed(
             latest = latest_build(connection)
         assert latest is not None
         assert latest.verdict == verdict
-        with pytest.raises(GateClosed):
+        with pytest.raises(GateClosed, match="failed" if verdict == "failed" else "interrupted"):
             deliver(built)
+    with building(built_database) as silent:
+        pass
+    assert silent.record.verdict == "interrupted"
+
+
+def test_an_interrupt_from_the_terminal_is_no_success(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents a Ctrl-C during the transformation that is recorded as a success, buried under
+    tracebacks, or in the way of the next build."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orchestration.cli", "build", "--as-of", "2026-07-01T00:00:00Z"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if re.match(r"\d+/\d+ ", line):
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    rest, _ = process.communicate()
+    assert process.returncode == 130, [*lines, rest]
+    assert rest.splitlines()[-1].startswith("Interrupted.")
+    assert "Traceback" not in rest
+    assert "Build succeeded" not in rest
+    with built_database.connect() as connection:
+        latest = latest_build(connection)
+    assert latest is not None
+    assert (latest.verdict, latest.scope) == ("interrupted", "none")
+    with pytest.raises(GateClosed, match="was interrupted"):
+        deliver(built)
+    assert build(built, AS_OF, select="tenants").build.verdict == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict", "told"),
+    [
+        (dg.DagsterExecutionInterruptedError(), "interrupted", KeyboardInterrupt),
+        (ValueError("the disk is full"), "failed", None),
+    ],
+)
+def test_what_happens_while_dagster_takes_down_a_model_is_no_success(
+    built: Settings,
+    built_database: sqlalchemy.Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    verdict: str,
+    told: type[BaseException] | None,
+) -> None:
+    """Prevents a success, or a dbt that works on without the lock, when the exception is raised
+    in Dagster and so never reaches our code."""
+    store = EventLog.store_event
+
+    def fail_once(log: EventLog, entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event and event.is_step_materialization and event.step_key == DBT_STEP:
+            monkeypatch.setattr(EventLog, "store_event", store)
+            raise error
+        store(log, entry)
+
+    monkeypatch.setattr(EventLog, "store_event", fail_once)
+    if told is None:
+        report = build(built, AS_OF)
+        assert not report.succeeded
+    else:
+        with pytest.raises(told):
+            build(built, AS_OF)
+    assert "dbt" not in {thread.name for thread in threading.enumerate()}
+    with built_database.connect() as connection:
+        latest = latest_build(connection)
+    assert latest is not None
+    assert (latest.verdict, latest.scope) == (verdict, "none")
+
+
+def test_a_run_left_behind_by_a_killed_process_is_ended_by_the_next_build(
+    built: Settings,
+) -> None:
+    """Prevents a dead run that stands as started for ever, so that the daemon launches none."""
+    dead = dg.DagsterRun(job_name=JOB, status=dg.DagsterRunStatus.STARTED)
+    with dg.DagsterInstance.from_config(str(prepare_dagster_home(built))) as instance:
+        instance.add_run(dead)
+        assert build(built, AS_OF, select="tenants").succeeded
+        ended = instance.get_run_by_id(dead.run_id)
+    assert ended is not None
+    assert ended.is_failure
+
+
+def test_a_build_runs_only_as_long_as_its_process(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents a status that says `running` after the process was killed."""
+    with building(built_database):
+        with built_database.connect() as connection:
+            running = settled_latest_build(connection)
+        assert running is not None
+        assert running.verdict == "running"
+    change(built_database, "update ops.builds set verdict = 'running' where verdict <> 'succeeded'")
+    with built_database.connect() as connection:
+        settled = settled_latest_build(connection)
+    assert settled is not None
+    assert settled.verdict == "interrupted"
+    shown = CliRunner().invoke(app, ["status"])
+    assert "Last build: interrupted" in shown.output
+
+
+def test_a_build_without_some_files_shows_them_and_exits_with_1(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents a file that is missing from the marts without anyone being told, and a record that
+    repeats every file at every build."""
+    landing = Path(built.landing)
+    (landing / "aurora" / "leads" / "broken.csv").write_text("no,such,columns\n1,2,3\n")
+    (landing / "nobody").mkdir()
+    (landing / "nobody" / "stray.csv").write_text("id\n")
+    result = CliRunner().invoke(
+        app, ["build", "--select", "tenants", "--as-of", "2026-07-01T00:00:00Z"]
+    )
+    assert result.exit_code == 1
+    assert "aurora/leads/broken.csv: refused: " in result.stderr
+    assert "nobody" in result.stderr
+    assert (
+        "Build succeeded, but 1 file was refused and 1 of the landing zone's files" in result.stderr
+    )
+    with built_database.connect() as connection:
+        latest = latest_build(connection)
+    assert latest is not None
+    assert latest.verdict == "succeeded"
+    loaded = latest.details["load"]
+    assert set(loaded) == {"totals", "refused", "problems"}
+    assert [one["file"] for one in loaded["refused"]] == ["aurora/leads/broken.csv"]
+    assert len(loaded["problems"]) == 1
+
+
+def test_a_failure_is_told_even_when_its_rows_cannot_be_had(built: Settings) -> None:
+    """Prevents a message about the message in the place of what went wrong."""
+    for compiled in (built.home / "nothing.sql", built.home / "wrong.sql"):
+        node = NodeResult(
+            unique_id="test.one",
+            name="one",
+            resource_type="test",
+            status="fail",
+            seconds=0.0,
+            message="Got 2 results",
+            compiled_path=str(compiled),
+            meaning="A returned row is wrong.",
+            row_count=2,
+        )
+        (built.home / "wrong.sql").write_text("delete from seeds.tenants returning tenant_id")
+        (told,) = _with_examples(built, (node,))
+        assert told.explain() == (
+            "one: Got 2 results. A returned row is wrong. "
+            f"See the rows with: journey psql -f {compiled}"
+        )
 
 
 def test_a_part_of_more_than_200_nodes_is_built_and_delivers_nothing(

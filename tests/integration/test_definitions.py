@@ -14,6 +14,8 @@ from orchestration.defs.automation import landing_sensor
 from orchestration.defs.dbt_events import attach_singular_tests
 from orchestration.settings import Settings
 from orchestration.transform import load_manifest, load_manifest_json
+from orchestration.warehouse.builds import building, latest_build
+from orchestration.warehouse.database import engine
 
 LAYERS = {"raw", "seeds", "staging", "intermediate", "marts", "sync", "outputs"}
 """Groups of the asset graph."""
@@ -60,7 +62,52 @@ def test_builds_run_hourly_nightly_and_when_files_land(settings: Settings) -> No
         assert schedule.cron_schedule == cron
         assert schedule.job_name == "warehouse_build"
         assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
-    assert definitions.resolve_sensor_def("landing_files").job_name == "warehouse_build"
+    landing = definitions.resolve_sensor_def("landing_files")
+    assert landing.job_name == "warehouse_build"
+    assert landing.default_status is dg.DefaultSensorStatus.STOPPED
+
+
+def test_dead_runs_end_while_the_daemon_runs(settings: Settings) -> None:
+    """Prevents a killed run that keeps the daemon from launching anything ever again."""
+    sensor = make_definitions(settings).resolve_sensor_def("dead_runs")
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    database = engine(settings)
+    with dg.DagsterInstance.ephemeral() as instance:
+        dead = dg.DagsterRun(job_name="warehouse_build", status=dg.DagsterRunStatus.STARTED)
+        waiting = dg.DagsterRun(job_name="warehouse_build", status=dg.DagsterRunStatus.NOT_STARTED)
+        starting = dg.DagsterRun(job_name="warehouse_build", status=dg.DagsterRunStatus.STARTING)
+        for run in (dead, waiting, starting):
+            instance.add_run(run)
+
+        def statuses() -> list[str]:
+            found = [instance.get_run_by_id(run.run_id) for run in (dead, waiting, starting)]
+            return [run.status.value for run in found if run is not None]
+
+        with building(database), dg.build_sensor_context(instance=instance) as context:
+            sensor.evaluate_tick(context)
+        assert statuses() == ["STARTED", "NOT_STARTED", "STARTING"]
+        with dg.build_sensor_context(instance=instance) as context:
+            sensor.evaluate_tick(context)
+        assert statuses() == ["FAILURE", "NOT_STARTED", "STARTING"]
+    database.dispose()
+
+
+def test_a_load_by_itself_succeeds_and_vouches_for_nothing(settings: Settings) -> None:
+    """Prevents a load from the UI that is recorded as interrupted, or that opens the gate."""
+    definitions = make_definitions(settings)
+    graph = definitions.resolve_asset_graph()
+    raw = dg.AssetSelection.groups("raw").resolve(graph)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = definitions.resolve_job_def("warehouse_build").execute_in_process(
+            instance=instance, asset_selection=sorted(raw)
+        )
+    assert result.success
+    database = engine(settings)
+    with database.connect() as connection:
+        latest = latest_build(connection)
+    database.dispose()
+    assert latest is not None
+    assert (latest.verdict, latest.scope) == ("succeeded", "none")
 
 
 def test_the_sensor_asks_once_for_files_that_stopped_growing(settings: Settings) -> None:

@@ -33,8 +33,12 @@ $(READY): uv.lock
 	        "Name one: make setup PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
 	@test -x $(UV_HOME)/bin/uv || { $(PYTHON) -m venv $(UV_HOME) \
-	    && $(UV_HOME)/bin/python -m pip install --quiet uv==$(UV_VERSION); }
-	$(UV_HOME)/bin/uv sync --frozen --quiet
+	    \
+	    && $(UV_HOME)/bin/python -m pip install --quiet --disable-pip-version-check \
+	        uv==$(UV_VERSION); }
+	@$(UV_HOME)/bin/uv sync --frozen --quiet \
+	    || { echo "Trying again with the certificates of this system." >&2; \
+	         $(UV_HOME)/bin/uv sync --frozen --quiet --system-certs; }
 	@touch $@
 
 demo: setup  ## sample data through the whole warehouse, ending with one customer's story

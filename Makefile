@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_HOME := $(VENV)/uv
 READY := $(VENV)/.ready
+SYNC := $(UV_HOME)/bin/uv sync --frozen --quiet
 JOURNEY := $(BIN)/journey
 LANDING = $(or $(JOURNEY_LANDING),$(or $(JOURNEY_HOME),.journey)/landing)
 
@@ -32,13 +33,12 @@ $(READY): uv.lock
 	    echo "$$($(PYTHON) --version 2>&1) will not do: Python 3.11, 3.12 or 3.13 is needed." \
 	        "Name one: make setup PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
-	@test -x $(UV_HOME)/bin/uv || { $(PYTHON) -m venv $(UV_HOME) \
-	    \
-	    && $(UV_HOME)/bin/python -m pip install --quiet --disable-pip-version-check \
-	        uv==$(UV_VERSION); }
-	@$(UV_HOME)/bin/uv sync --frozen --quiet \
-	    || { echo "Trying again with the certificates of this system." >&2; \
-	         $(UV_HOME)/bin/uv sync --frozen --quiet --system-certs; }
+	@test -x $(UV_HOME)/bin/uv || { $(PYTHON) -m venv $(UV_HOME) && $(UV_HOME)/bin/python -m pip \
+	    install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
+	@$(SYNC) --no-install-project || { \
+	    echo "Trying again with the certificates of this system." >&2; \
+	    $(SYNC) --no-install-project --system-certs; }
+	@$(SYNC)
 	@touch $@
 
 demo: setup  ## sample data through the whole warehouse, ending with one customer's story

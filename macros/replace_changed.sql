@@ -5,6 +5,10 @@
     deleted, rows that are new or differ are inserted, in the transaction of the model. Readers see
     the old rows until it commits, and the table keeps its identity: views on it, policies, grants and
     indexes survive, and a build that changes nothing writes nothing.
+
+    `within` names the model that lists what this build derives anew, such as the touched customers:
+    rows about anything else stand as they are. `within_as` gives the target's names of its columns
+    where they differ.
 #}
 {% macro get_incremental_replace_changed_sql(arg_dict) %}
     {%- set keys = arg_dict['unique_key'] -%}
@@ -12,27 +16,69 @@
     {%- if not keys -%}
         {{ exceptions.raise_compiler_error('replace_changed needs a unique_key: ' ~ arg_dict['target_relation']) }}
     {%- endif -%}
+    {%- set target = arg_dict['target_relation'] -%}
+    {%- set fresh = arg_dict['temp_relation'] -%}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | list -%}
     {%- set key_matches -%}
         {%- for key in keys %}fresh.{{ adapter.quote(key) }} = published.{{ adapter.quote(key) }}{{ ' and ' if not loop.last }}{% endfor -%}
     {%- endset -%}
+    {%- set within = config.get('within') -%}
+    {%- if within -%}{{ require_same_derivation(target) }}{%- endif -%}
 
-    delete from {{ arg_dict['target_relation'] }} as published
-    where not exists (
+    delete from {{ target }} as published
+    {%- if within and not is_whole_derivation() %}
+    using {{ previous(within) }} as touched
+    where
+        {%- set own_names = config.get('within_as', {}) %}
+        {%- for column in touched_columns(within) %}
+        touched.{{ column }} = published.{{ own_names.get(column, column) }} and
+        {%- endfor %}
+    {%- else %}
+    where
+    {%- endif %}
+    not exists (
         select 1
-        from {{ arg_dict['temp_relation'] }} as fresh
+        from {{ fresh }} as fresh
         where
             {{ key_matches }}
             and ({% for column in columns %}fresh.{{ column }}{{ ', ' if not loop.last }}{% endfor %})
             is not distinct from ({% for column in columns %}published.{{ column }}{{ ', ' if not loop.last }}{% endfor %})
     );
 
-    insert into {{ arg_dict['target_relation'] }} ({{ columns | join(', ') }})
+    insert into {{ target }} ({{ columns | join(', ') }})
     select {{ columns | join(', ') }}
-    from {{ arg_dict['temp_relation'] }} as fresh
+    from {{ fresh }} as fresh
     where not exists (
         select 1
-        from {{ arg_dict['target_relation'] }} as published
+        from {{ target }} as published
         where {{ key_matches }}
     )
+{% endmacro %}
+
+{% macro touched_columns(within) %}
+    {{ return({
+        'int_identity__changes': ['tenant_id', 'source', 'sighting_id'],
+        'int_identity__touched': ['tenant_id', 'identifier_key'],
+        'int_customers__touched': ['tenant_id', 'customer_id'],
+    }[within]) }}
+{% endmacro %}
+
+{#
+    The intermediate tables hold only what the last build derived anew. A model that is run by itself
+    must not take them for everything.
+#}
+{% macro require_same_derivation(target) %}
+    {%- set made = run_query('select is_whole_derivation, as_of = ' ~ as_of() ~ ' from ' ~ previous('int_identity__derivation')).rows[0] -%}
+    {%- if made[0] != is_whole_derivation() or not made[1] -%}
+        {{ exceptions.raise_compiler_error(
+            target ~ ' cannot be built by itself now: the intermediate tables describe another instant, '
+            ~ 'or only the customers that the last build touched. Build it with what it is made from: '
+            ~ 'journey build --select ' ~ target.identifier ~ ' (or dbt build --select +' ~ target.identifier ~ ')'
+        ) }}
+    {%- endif -%}
+{% endmacro %}
+
+{#- Statistics after a whole derivation; after a partial one autovacuum looks after the table. -#}
+{% macro analyze_after_whole() %}
+    {% if is_whole_derivation() or not config.get('within') %}analyze {{ this }}{% endif %}
 {% endmacro %}

@@ -22,6 +22,16 @@ DATA_TYPES = ("text", "numeric", "bigint", "boolean", "timestamptz", "jsonb")
 SHAPES = ("list", "object")
 SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 PATH = re.compile(r"\w+(\.\w+)*")
+OWN_COLUMNS = {
+    "_load_id": "bigint not null",
+    "_line": "bigint not null",
+    "_loaded_at": "timestamptz not null",
+    "_is_current": "boolean not null",
+    "_first_load_id": "bigint",
+    "_replaced_by_load_id": "bigint",
+}
+"""The loader's own columns. `_first_load_id` is the load of the record's first version and null for
+that version itself; `_replaced_by_load_id` is set as long as the version is not current."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,21 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Sighting:
+    """Rows of a source that show the same identifiers as written are one sighting of somebody.
+
+    Only for sources with many rows per person; elsewhere every record is a sighting of its own.
+    """
+
+    columns: tuple[str, ...]
+    """What is compared."""
+    known_by: tuple[str, ...]
+    """Those that name a person; a row without any of them shows nobody and has no sighting."""
+    alone: str | None = None
+    """An SQL condition for rows that are a sighting of their own."""
+
+
+@dataclass(frozen=True)
 class Contract:
     """What the files of one source must look like."""
 
@@ -63,6 +88,7 @@ class Contract:
     """The column that says which of two versions of a record is newer."""
     phones: tuple[str, ...] = ()
     """SQL expressions over a row whose values are phone numbers."""
+    sighting: Sighting | None = None
 
     @property
     def table(self) -> str:
@@ -132,7 +158,7 @@ def parse_contract(table: Mapping[str, Any], place: str) -> Contract:
         raise ContractError(f"{place}: {name!r} is not a source name (lower case, a-z, 0-9, _)")
     where = f"{place}: source {name}"
     meta = _meta(table)
-    unknown = set(meta) - {"key", "key_required", "version", "phones"}
+    unknown = set(meta) - {"key", "key_required", "version", "phones", "sighting"}
     if unknown:
         raise ContractError(f"{where}: unknown meta {', '.join(sorted(unknown))}")
     columns = tuple(_column(column, where) for column in table.get("columns") or [])
@@ -150,6 +176,7 @@ def parse_contract(table: Mapping[str, Any], place: str) -> Contract:
         key_required=_flag(meta.get("key_required", True), f"{where}: key_required"),
         version=meta.get("version"),
         phones=_strings(meta.get("phones", []), f"{where}: phones"),
+        sighting=_sighting(meta.get("sighting"), names, f"{where}: sighting"),
     )
     if not contract.key:
         raise ContractError(f"{where}: meta.key is missing; name the columns that identify a row")
@@ -166,7 +193,7 @@ def _column(column: Mapping[str, Any], where: str) -> Column:
     name = column.get("name")
     if not isinstance(name, str) or not name or len(name.encode()) > 63:
         raise ContractError(f"{where}: {name!r} is not a column name")
-    if name == "tenant_id" or name in ("_load_id", "_line", "_loaded_at", "_is_current"):
+    if name in ("tenant_id", "_sighting_id", *OWN_COLUMNS):
         raise ContractError(f"{where}: column {name} is reserved for the loader")
     where = f"{where}, column {name}"
     data_type = column.get("data_type")
@@ -213,6 +240,21 @@ def _strings(value: object, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ContractError(f"{where} must be a list of texts, not {value!r}")
     return tuple(value)
+
+
+def _sighting(value: object, names: list[str], where: str) -> Sighting | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or set(value) - {"columns", "known_by", "alone"}:
+        raise ContractError(f"{where} has columns, known_by and perhaps alone, not {value!r}")
+    sighting = Sighting(
+        columns=_strings(value.get("columns"), f"{where}.columns"),
+        known_by=_strings(value.get("known_by"), f"{where}.known_by"),
+        alone=value.get("alone"),
+    )
+    if not sighting.known_by or not set(sighting.known_by) <= set(sighting.columns) <= set(names):
+        raise ContractError(f"{where}: known_by must be some of columns, and those of the source")
+    return sighting
 
 
 def _limit(value: object, data_type: str, where: str) -> int | None:
@@ -278,23 +320,54 @@ def ensure_raw_tables(
 
 
 def raw_table_ddl(contract: Contract) -> tuple[str, ...]:
-    """The statements that make the raw table of a contract, with its indexes."""
-    columns = ",\n    ".join(f"{column.quoted} {column.data_type}" for column in contract.columns)
+    """The statements that make the raw table of a contract, with its indexes.
+
+    The block-range index answers "which rows came since a load" and "which rows have a date in
+    this span" without reading the table; it costs next to nothing to keep.
+    """
+    columns = [f"{column.quoted} {column.data_type}" for column in contract.columns]
+    columns += [f"{name} {data_type}" for name, data_type in OWN_COLUMNS.items()]
+    if contract.sighting:
+        sighting = _sighting_expression(contract.sighting)
+        columns.append(f"_sighting_id text generated always as ({sighting}) stored")
+    dates = [column.quoted for column in contract.columns if column.data_type == "timestamptz"]
     key = ", ".join(quote(part) for part in contract.key)
     nulls = " nulls not distinct" if contract.key_required else ""
-    unique = quote(f"{contract.source}__current")
-    by_load = quote(f"{contract.source}__by_load")
-    return (
-        f"create table {contract.table} (\n"
-        f"    tenant_id text not null,\n    {columns},\n"
-        "    _load_id bigint not null,\n"
-        "    _line bigint not null,\n"
-        "    _loaded_at timestamptz not null,\n"
-        "    _is_current boolean not null\n)",
-        f"create unique index {unique} on {contract.table} (tenant_id, {key}){nulls}"
+    table = contract.table
+
+    def index(name: str) -> str:
+        return quote(f"{contract.source}__{name}")
+
+    statements = [
+        f"create table {table} (\n    tenant_id text not null,\n    "
+        + ",\n    ".join(columns)
+        + "\n)",
+        f"create unique index {index('current')} on {table} (tenant_id, {key}){nulls}"
         " where _is_current",
-        f"create index {by_load} on {contract.table} using brin (_load_id)",
+        f"create index {index('by_load')} on {table} using brin ({', '.join(['_load_id', *dates])})"
+        " with (pages_per_range = 32)",
+        f"create index {index('replaced')} on {table} (_replaced_by_load_id)"
+        " where _replaced_by_load_id is not null",
+    ]
+    if contract.sighting:
+        statements.append(
+            f"create index {index('sighting')} on {table} (tenant_id, _sighting_id)"
+            " where _is_current and _sighting_id is not null"
+        )
+    return tuple(statements)
+
+
+def _sighting_expression(sighting: Sighting) -> str:
+    """SQL for a hash of what the row shows; parts carry their length, so that none can collide."""
+    parts = " || ".join(
+        f"coalesce(length({quote(name)})::text || ':' || {quote(name)}, '-')"
+        for name in sighting.columns
     )
+    known_by = ", ".join(quote(name) for name in sighting.known_by)
+    alone = "'line:' || _load_id::text || ':' || _line::text"
+    cases = [f"when {sighting.alone} then {alone}"] if sighting.alone else []
+    cases.append(f"when num_nonnulls({known_by}) > 0 then md5({parts})")
+    return f"case {' '.join(cases)} end"
 
 
 def _existing_columns(connection: sqlalchemy.Connection) -> dict[str, dict[str, str]]:

@@ -73,12 +73,12 @@ class Merge:
         recurring = self.cursor.rowcount
         execute(f"create index on {RECURRING} (_line)")
         execute(f"analyze {RECURRING}")
-        execute(_insert(self.contract, INCOMING, "true", _IS_NEW), self.values)
+        execute(_insert_new(self.contract), self.values)
         self.rows_loaded += self.cursor.rowcount
         execute(_changes(self.contract), self.values)
         changes = self.cursor.rowcount
         execute(_supersede(self.contract), self.values)
-        execute(_insert(self.contract, CHANGES, "incoming._is_last", "true"), self.values)
+        execute(_insert_changes(self.contract), self.values)
         self.rows_loaded += changes
         self.rows_unchanged += recurring - changes
         execute(f"drop table {INCOMING}, {RECURRING}, {CHANGES}")
@@ -100,15 +100,6 @@ class Merge:
         with self.cursor.copy(f"copy {table} ({columns}) from stdin with (format csv)") as copy:
             copy.write(piece)
         return self.cursor.rowcount
-
-
-_IS_NEW = f"""
-    not exists (
-        select 1
-        from {RECURRING} as recurring
-        where recurring._line = incoming._line
-    )
-"""
 
 
 def _recurring(contract: Contract) -> str:
@@ -145,17 +136,33 @@ def _recurring(contract: Contract) -> str:
     """
 
 
-def _insert(contract: Contract, rows: str, is_current: str, condition: str) -> str:
+def _insert_new(contract: Contract) -> str:
     columns = ", ".join(column.quoted for column in contract.columns)
     values = ", ".join(f"incoming.{column.quoted}" for column in contract.columns)
     return f"""
+        insert into {contract.table} (tenant_id, {columns}, _load_id, _line, _loaded_at, _is_current)
+        select %(tenant_id)s, {values}, %(load_id)s, incoming._line, now(), true
+        from {INCOMING} as incoming
+        where not exists (
+            select 1
+            from {RECURRING} as recurring
+            where recurring._line = incoming._line
+        )
+    """
+
+
+def _insert_changes(contract: Contract) -> str:
+    """The new versions; one that is not the last is replaced from the start."""
+    columns = ", ".join(column.quoted for column in contract.columns)
+    return f"""
         insert into {contract.table} (
-            tenant_id, {columns}, _load_id, _line, _loaded_at, _is_current
+            tenant_id, {columns}, _load_id, _line, _loaded_at, _is_current,
+            _first_load_id, _replaced_by_load_id
         )
         select
-            %(tenant_id)s, {values}, %(load_id)s, incoming._line, now(), {is_current}
-        from {rows} as incoming
-        where {condition}
+            %(tenant_id)s, {columns}, %(load_id)s, _line, now(), _is_last,
+            _first_load_id, case when not _is_last then %(load_id)s end
+        from {CHANGES}
     """
 
 
@@ -180,10 +187,13 @@ def _changes(contract: Contract) -> str:
         with
 
         candidates as (
-            select {listed}, _load_id, _line, false as is_stored
+            select
+                {listed}, _load_id, _line, cast(null as bigint) as _stored_since, false as is_stored
             from {RECURRING}
             union all
-            select {qualified}, stored._load_id, stored._line, true as is_stored
+            select
+                {qualified}, stored._load_id, stored._line,
+                coalesce(stored._first_load_id, stored._load_id) as _stored_since, true as is_stored
             from {contract.table} as stored
             where
                 stored.tenant_id = %(tenant_id)s
@@ -234,12 +244,13 @@ def _changes(contract: Contract) -> str:
                 row_number() over (
                     partition by {key}
                     order by {backwards}_load_id desc, _line desc
-                ) = 1 as _is_last
+                ) = 1 as _is_last,
+                max(_stored_since) over (partition by {key}) as _first_load_id
             from judged
             where is_change or is_stored
         )
 
-        select {listed}, _line, _is_last
+        select {listed}, _line, _is_last, _first_load_id
         from ranked
         where is_change
     """
@@ -248,7 +259,7 @@ def _changes(contract: Contract) -> str:
 def _supersede(contract: Contract) -> str:
     return f"""
         update {contract.table} as stored
-        set _is_current = false
+        set _is_current = false, _replaced_by_load_id = %(load_id)s
         from {CHANGES} as changes
         where
             stored.tenant_id = %(tenant_id)s

@@ -1,15 +1,16 @@
 -- Per address and channel: the latest word of each source, and of those the most restrictive. An
 -- unsubscribe link in an e-mail is a withdrawal like any other.
 with consent_changes as (
-    select * from {{ ref('stg_klaviyo__consent_changes') }}
+    {{ owned_rows('stg_klaviyo__consent_changes', 'consent_changes') }}
 ),
 
 klaviyo_profiles as (
-    select * from {{ ref('stg_klaviyo__profiles') }}
+    {{ owned_rows('stg_klaviyo__profiles', 'klaviyo_profiles') }}
 ),
 
-touchpoints as (
-    select * from {{ ref('stg_touchpoints__touchpoints') }}
+unsubscriptions as (
+    {{ owned_rows('stg_touchpoints__touchpoints', 'touchpoints') }}
+        and staged.touchpoint_type = 'email_unsubscribe'
 ),
 
 statements as (
@@ -48,10 +49,8 @@ statements as (
         'consent_changes' as source,
         false as is_subscribed,
         occurred_at as stated_at
-    from touchpoints
-    where
-        touchpoint_type = 'email_unsubscribe'
-        and email is not null
+    from unsubscriptions
+    where email is not null
 
     union all
 

@@ -13,7 +13,7 @@ consent as (
 ),
 
 klaviyo_profiles as (
-    select * from {{ ref('stg_klaviyo__profiles') }}
+    {{ owned_rows('stg_klaviyo__profiles', 'klaviyo_profiles') }}
 ),
 
 ranked_addresses as (

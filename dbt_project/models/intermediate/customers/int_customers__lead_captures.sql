@@ -1,7 +1,7 @@
 -- A lead is a captured e-mail: a lead record that has one, or a lead_capture touchpoint of somebody
 -- whose e-mail is known.
 with lead_records as (
-    select * from {{ ref('stg_leads__leads') }}
+    {{ owned_rows('stg_leads__leads', 'leads') }}
 ),
 
 touchpoints as (

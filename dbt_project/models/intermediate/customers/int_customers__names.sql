@@ -1,28 +1,11 @@
-with links as (
-    select * from {{ ref('int_identity__links') }}
+-- The most frequent full name, then the most recent, then the smallest.
+with owners as (
+    select * from {{ ref('int_identity__owners') }}
+    where customer_id is not null
 ),
 
 sightings as (
     select * from {{ ref('int_identity__sightings') }}
-),
-
-identifiers as (
-    select * from {{ ref('int_customers__identifiers') }}
-),
-
--- All links of a sighting belong to one customer.
-owners as (
-    select distinct
-        links.tenant_id,
-        links.sighting_id,
-        identifiers.customer_id
-    from links
-    -- every link has its customer
-    inner join identifiers
-        on
-            links.tenant_id = identifiers.tenant_id
-            and links.identifier_type = identifiers.identifier_type
-            and links.identifier = identifiers.identifier
 ),
 
 names_per_customer as (
@@ -37,6 +20,7 @@ names_per_customer as (
     inner join sightings
         on
             owners.tenant_id = sightings.tenant_id
+            and owners.source = sightings.source
             and owners.sighting_id = sightings.sighting_id
     where coalesce(sightings.first_name, sightings.last_name) is not null
     group by

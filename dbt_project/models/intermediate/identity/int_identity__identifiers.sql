@@ -1,5 +1,30 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_changed',
+    unique_key=['tenant_id', 'source', 'sighting_id', 'identifier_key'],
+    within='int_identity__changes',
+    indexes=[
+        {'columns': ['tenant_id', 'source', 'sighting_id', 'identifier_key'], 'unique': true},
+        {'columns': ['tenant_id', 'identifier_key']},
+    ],
+) }}
+
+-- A blocked value is kept only where a rule of the tenant's names it. The number of an order finds
+-- what belongs to the order; the reference of an order stands in where it names nobody.
+-- The tables of the build before are read first.
+-- depends_on: {{ ref('int_identity__replaced') }}
 with sightings as (
-    select * from {{ ref('int_identity__sightings') }}
+    select * from {{ ref('int_identity__sightings') }} as sightings
+    {%- if not is_whole_derivation() %}
+    where exists (
+        select 1
+        from {{ ref('int_identity__changes') }} as changes
+        where
+            sightings.tenant_id = changes.tenant_id
+            and sightings.source = changes.source
+            and sightings.sighting_id = changes.sighting_id
+    )
+    {%- endif %}
 ),
 
 identifier_types as (
@@ -10,21 +35,42 @@ blocked_patterns as (
     select * from {{ ref('blocked_identifiers') }}
 ),
 
-{% set types = [
-    'email', 'phone', 'shopify_customer_id', 'klaviyo_profile_id', 'contact', 'lead', 'shop_phone',
-    'anonymous_id',
+rules as (
+    select * from {{ ref('int_identity__rules') }}
+),
+
+{# type of identifier, column, and whether the record counts as one more sight of it -#}
+{% set shown = [
+    ('email', 'email', true),
+    ('email', 'other_email', false),
+    ('phone', 'phone', true),
+    ('phone', 'other_phone', false),
+    ('shopify_customer_id', 'shopify_customer_id', true),
+    ('klaviyo_profile_id', 'klaviyo_profile_id', true),
+    ('contact', 'contact', true),
+    ('lead', 'lead', true),
+    ('shop_phone', 'shop_phone', true),
+    ('anonymous_id', 'anonymous_id', true),
+    ('order_number', 'order_number', false),
 ] -%}
-seen_identifiers as (
-    {% for type in types -%}
+shown_identifiers as (
+    {% for type, column, is_counted in shown -%}
         select
             tenant_id,
+            source,
             sighting_id,
             '{{ type }}' as identifier_type,
-            {{ type }} as identifier,
+            {{ column }} as identifier,
             '{{ 'phone' if type == 'shop_phone' else type }}' as blocked_as_type,
-            {{ 'phone' if type == 'shop_phone' else type }} as blocked_as
+            {{ 'phone' if type == 'shop_phone' else column }} as blocked_as,
+            {{ 'is_evidence' if type != 'order_number' else 'false' }} as is_evidence,
+            {{ 'seen_count' if is_counted else 'cast(0 as bigint)' }} as seen_count
         from sightings
-        where {{ type }} is not null
+        where
+            {{ column }} is not null
+            {%- if column.startswith('other_') %}
+            and {{ column }} is distinct from {{ type }}
+            {%- endif %}
         {% if not loop.last %}
             union all
 
@@ -37,7 +83,8 @@ distinct_values as (
         tenant_id,
         blocked_as_type,
         blocked_as
-    from seen_identifiers
+    from shown_identifiers
+    where blocked_as_type <> 'order_number'
 ),
 
 blocked_values as (
@@ -65,51 +112,103 @@ blocked_values as (
         and {{ is_repeated_digit('blocked_as') }}
 ),
 
-usable_identifiers as (
+judged_identifiers as (
     select
-        seen_identifiers.tenant_id,
-        seen_identifiers.sighting_id,
-        seen_identifiers.identifier_type,
-        seen_identifiers.identifier
-    from seen_identifiers
-    where
-        -- longer texts are no identifiers, and would not fit into an index
-        length(seen_identifiers.identifier) <= 320
-        and not exists (
+        shown_identifiers.tenant_id,
+        shown_identifiers.source,
+        shown_identifiers.sighting_id,
+        shown_identifiers.identifier_type,
+        shown_identifiers.identifier,
+        shown_identifiers.identifier_type || ':' || shown_identifiers.identifier as identifier_key,
+        shown_identifiers.is_evidence,
+        shown_identifiers.seen_count,
+        exists (
             select 1
             from blocked_values
             where
-                seen_identifiers.tenant_id = blocked_values.tenant_id
-                and seen_identifiers.blocked_as_type = blocked_values.blocked_as_type
-                and seen_identifiers.blocked_as = blocked_values.blocked_as
+                shown_identifiers.tenant_id = blocked_values.tenant_id
+                and shown_identifiers.blocked_as_type = blocked_values.blocked_as_type
+                and shown_identifiers.blocked_as = blocked_values.blocked_as
+        ) as is_blocked
+    from shown_identifiers
+    -- longer texts are no identifiers, and would not fit into an index
+    where length(shown_identifiers.identifier) <= 320
+),
+
+usable_identifiers as (
+    select
+        judged_identifiers.tenant_id,
+        judged_identifiers.source,
+        judged_identifiers.sighting_id,
+        judged_identifiers.identifier_type,
+        judged_identifiers.identifier,
+        judged_identifiers.identifier_key,
+        judged_identifiers.is_evidence,
+        judged_identifiers.is_blocked,
+        judged_identifiers.seen_count
+    from judged_identifiers
+    where
+        not judged_identifiers.is_blocked
+        or exists (
+            select 1
+            from rules
+            where
+                judged_identifiers.tenant_id = rules.tenant_id
+                and judged_identifiers.identifier_key in (rules.key_a, rules.key_b)
         )
+),
+
+references_of_the_nameless as (
+    select
+        sightings.tenant_id,
+        sightings.source,
+        sightings.sighting_id,
+        'order_reference' as identifier_type,
+        sightings.order_reference as identifier,
+        'order_reference:' || sightings.order_reference as identifier_key,
+        false as is_evidence,
+        false as is_blocked,
+        sightings.seen_count
+    from sightings
+    where
+        sightings.order_reference is not null
+        and not exists (
+            select 1
+            from usable_identifiers
+            where
+                sightings.tenant_id = usable_identifiers.tenant_id
+                and sightings.source = usable_identifiers.source
+                and sightings.sighting_id = usable_identifiers.sighting_id
+                and usable_identifiers.identifier_type <> 'order_number'
+        )
+),
+
+all_identifiers as (
+    select * from usable_identifiers
+
+    union all
+
+    select * from references_of_the_nameless
 ),
 
 final as (
     select
-        sightings.tenant_id,
-        sightings.sighting_id,
-        usable_identifiers.identifier_type,
-        usable_identifiers.identifier,
-        usable_identifiers.identifier_type
-        || ':'
-        || usable_identifiers.identifier as identifier_key,
+        all_identifiers.tenant_id,
+        all_identifiers.source,
+        all_identifiers.sighting_id,
+        all_identifiers.identifier_type,
+        all_identifiers.identifier,
+        all_identifiers.identifier_key,
         identifier_types.strength_order,
         identifier_types.is_strong,
         identifier_types.cap,
-        sightings.source,
-        sightings.first_seen_at,
-        sightings.last_seen_at,
-        sightings.seen_count,
-        sightings.first_load_id
-    from usable_identifiers
-    inner join sightings
-        on
-            usable_identifiers.tenant_id = sightings.tenant_id
-            and usable_identifiers.sighting_id = sightings.sighting_id
+        all_identifiers.is_evidence,
+        all_identifiers.is_blocked,
+        all_identifiers.seen_count
+    from all_identifiers
     -- every type stands in the seed; a test holds that
     inner join identifier_types
-        on usable_identifiers.identifier_type = identifier_types.identifier_type
+        on all_identifiers.identifier_type = identifier_types.identifier_type
 )
 
 select * from final

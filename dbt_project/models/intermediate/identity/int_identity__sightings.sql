@@ -1,319 +1,192 @@
--- The customer object of a Shopify order and a purchase seen only as a touchpoint are further
--- evidence about records already counted once, so they add nothing to seen_count.
-with shopify_orders as (
-    select * from {{ ref('stg_shopify__orders') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_changed',
+    unique_key=['tenant_id', 'source', 'sighting_id'],
+    within='int_identity__changes',
+    indexes=[{'columns': ['tenant_id', 'source', 'sighting_id'], 'unique': true}],
+) }}
+
+-- What a record shows of a person; touchpoints and visits that show the same are one sighting.
+-- Evidence links identifiers and counts; a mention only looks up whom it means. `order_number` is
+-- the number by which other records name an order.
+{% set sources = [
+    {
+        'source': 'shopify_orders', 'rows': 'stg_shopify__orders', 'record_id': 'order_id',
+        'seen_at': 'created_at', 'shows': {
+            'email': 'email', 'phone': 'phone',
+            'other_email': 'customer_email', 'other_phone': 'customer_phone',
+            'shopify_customer_id': 'shopify_customer_id',
+            'order_reference': "'shopify:' || order_id", 'order_number': 'order_id',
+            'first_name': 'first_name', 'last_name': 'last_name',
+        },
+    },
+    {
+        'source': 'eventbrite_orders', 'rows': 'stg_eventbrite__orders', 'record_id': 'order_id',
+        'seen_at': 'created_at', 'shows': {
+            'email': 'email',
+            'order_reference': "'eventbrite:' || order_id", 'order_number': 'order_id',
+            'first_name': 'first_name', 'last_name': 'last_name',
+        },
+    },
+    {
+        'source': 'humanitix_orders', 'rows': 'stg_humanitix__orders', 'record_id': 'order_id',
+        'seen_at': 'created_at', 'shows': {
+            'email': 'email', 'phone': 'phone',
+            'order_reference': "'humanitix:' || order_id", 'order_number': 'order_id',
+            'first_name': 'first_name', 'last_name': 'last_name',
+        },
+    },
+    {
+        'source': 'shop_orders', 'rows': 'stg_shops__orders', 'record_id': 'order_id',
+        'seen_at': 'created_at', 'shows': {
+            'email': 'email', 'phone': 'phone', 'shop_phone': "shop_id || ':' || phone",
+            'order_reference': "'shop:' || order_id", 'order_number': 'order_id',
+            'first_name': first_word('customer_name'), 'last_name': other_words('customer_name'),
+        },
+    },
+    {
+        'source': 'shop_visits', 'rows': 'stg_shops__visits', 'record_id': 'visit_id',
+        'seen_at': 'accessed_at', 'is_shared': true, 'shows': {
+            'email': 'email', 'phone': 'phone', 'shop_phone': "shop_id || ':' || phone",
+        },
+    },
+    {
+        'source': 'touchpoints', 'rows': 'stg_touchpoints__touchpoints',
+        'record_id': 'touchpoint_id', 'seen_at': 'occurred_at', 'is_shared': true, 'shows': {
+            'email': 'email', 'phone': 'phone', 'shopify_customer_id': 'shopify_customer_id',
+            'klaviyo_profile_id': 'klaviyo_profile_id', 'anonymous_id': 'anonymous_id',
+            'order_reference':
+                "case when touchpoint_type = 'purchase' then 'touchpoint:' || touchpoint_id end",
+            'order_number':
+                "case when touchpoint_type = 'purchase' and reference_type = 'order' "
+                ~ "then reference_id end",
+        },
+    },
+    {
+        'source': 'leads', 'rows': 'stg_leads__leads', 'record_id': 'lead_id',
+        'seen_at': 'captured_at', 'shows': {
+            'email': 'email', 'phone': 'phone', 'lead': 'lead_id',
+            'first_name': 'first_name', 'last_name': 'last_name',
+        },
+    },
+    {
+        'source': 'klaviyo_profiles', 'rows': 'stg_klaviyo__profiles',
+        'record_id': 'klaviyo_profile_id', 'seen_at': 'created_at', 'shows': {
+            'email': 'email', 'phone': 'phone', 'klaviyo_profile_id': 'klaviyo_profile_id',
+            'first_name': 'first_name', 'last_name': 'last_name',
+        },
+    },
+    {
+        'source': 'contacts', 'rows': 'stg_clients__contacts', 'record_id': 'client_id',
+        'seen_at': 'updated_at', 'shows': {
+            'email': 'email', 'contact': 'client_id',
+            'first_name': first_word('client_name'), 'last_name': other_words('client_name'),
+        },
+    },
+    {
+        'source': 'client_journey_events', 'rows': 'stg_clients__journey_events',
+        'record_id': 'client_event_id', 'seen_at': 'occurred_at', 'is_mention': true,
+        'shows': {'contact': 'client_id'},
+    },
+    {
+        'source': 'eventbrite_attendees', 'rows': 'stg_eventbrite__attendees',
+        'record_id': 'attendee_id', 'seen_at': 'created_at', 'is_mention': true,
+        'shows': {'order_number': 'order_id'},
+    },
+    {
+        'source': 'humanitix_tickets', 'rows': 'stg_humanitix__tickets', 'record_id': 'ticket_id',
+        'seen_at': 'created_at', 'is_mention': true, 'shows': {'order_number': 'order_id'},
+    },
+    {
+        'source': 'consent_changes', 'rows': 'stg_klaviyo__consent_changes',
+        'record_id': 'consent_change_id', 'seen_at': 'changed_at', 'is_mention': true,
+        'shows': {'email': 'email', 'phone': 'phone'},
+    },
+    {
+        'source': 'loyalty_adjustments', 'rows': 'stg_loyalty__adjustments',
+        'record_id': 'adjustment_id', 'seen_at': 'occurred_at', 'is_mention': true,
+        'shows': {'email': 'email', 'phone': 'phone'},
+    },
+    {
+        'source': 'redemption_requests', 'rows': 'stg_loyalty__redemption_requests',
+        'record_id': 'request_id', 'seen_at': 'requested_at', 'is_mention': true,
+        'shows': {'email': 'email', 'phone': 'phone'},
+    },
+    {
+        'source': 'referrals', 'rows': 'stg_loyalty__referrals',
+        'record_id': 'referral_id', 'seen_at': 'used_at', 'is_mention': true,
+        'shows': {'email': 'referred_email', 'phone': 'referred_phone', 'order_number': 'order_id'},
+    },
+    {
+        'source': 'gifts', 'rows': 'stg_gifts_coupons__gifts', 'record_id': 'gift_id',
+        'seen_at': 'created_at', 'is_mention': true,
+        'shows': {'email': 'sender_email', 'order_number': 'order_id'},
+    },
+    {
+        'source': 'gift_claims', 'rows': 'stg_gifts_coupons__gift_claims', 'record_id': 'gift_claim_id',
+        'seen_at': 'claimed_at', 'is_mention': true, 'shows': {'email': 'email'},
+    },
+    {
+        'source': 'static_segment_members', 'rows': 'stg_segments__static_members',
+        'record_id': 'sighting_id', 'seen_at': 'added_at', 'is_mention': true,
+        'shows': {'email': 'email', 'phone': 'phone'},
+    },
+    {
+        'source': 'erasure_requests', 'rows': 'stg_privacy__erasure_requests',
+        'record_id': 'request_id', 'seen_at': 'requested_at', 'is_mention': true,
+        'shows': {'email': 'email', 'phone': 'phone'},
+    },
+] -%}
+{% set shown = [
+    'email', 'phone', 'other_email', 'other_phone', 'shopify_customer_id', 'klaviyo_profile_id',
+    'contact', 'lead', 'shop_phone', 'anonymous_id', 'order_reference', 'order_number',
+    'first_name', 'last_name',
+] -%}
+with {% for kind in sources -%}
+{{ kind.source }} as (
+    {{ changed_rows(kind.rows, kind.source) }}
 ),
 
-eventbrite_orders as (
-    select * from {{ ref('stg_eventbrite__orders') }}
-),
-
-humanitix_orders as (
-    select * from {{ ref('stg_humanitix__orders') }}
-),
-
-shop_orders as (
-    select * from {{ ref('stg_shops__orders') }}
-),
-
-shop_visits as (
-    select * from {{ ref('stg_shops__visits') }}
-),
-
-touchpoints as (
-    select * from {{ ref('stg_touchpoints__touchpoints') }}
-),
-
-purchases as (
-    select * from {{ ref('int_orders__touchpoint_purchases') }}
-),
-
-leads as (
-    select * from {{ ref('stg_leads__leads') }}
-),
-
-klaviyo_profiles as (
-    select * from {{ ref('stg_klaviyo__profiles') }}
-),
-
-contacts as (
-    select * from {{ ref('stg_clients__contacts') }}
-),
-
-seen as (
-    select
-        tenant_id,
-        'shopify_orders' as source,
-        email,
-        phone,
-        shopify_customer_id,
-        cast(null as {{ dbt.type_string() }}) as klaviyo_profile_id,
-        cast(null as {{ dbt.type_string() }}) as contact,
-        cast(null as {{ dbt.type_string() }}) as lead,
-        cast(null as {{ dbt.type_string() }}) as shop_phone,
-        cast(null as {{ dbt.type_string() }}) as anonymous_id,
-        'shopify:' || order_id as order_reference,
-        first_name,
-        last_name,
-        min(order_id) as sample_record_id,
-        min(created_at) as first_seen_at,
-        max(created_at) as last_seen_at,
-        count(*) as seen_count,
-        min(first_load_id) as first_load_id
-    from shopify_orders
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
-
-    union all
-
-    select
-        tenant_id,
-        'shopify_orders' as source,
-        customer_email as email,
-        customer_phone as phone,
-        shopify_customer_id,
-        cast(null as {{ dbt.type_string() }}) as klaviyo_profile_id,
-        cast(null as {{ dbt.type_string() }}) as contact,
-        cast(null as {{ dbt.type_string() }}) as lead,
-        cast(null as {{ dbt.type_string() }}) as shop_phone,
-        cast(null as {{ dbt.type_string() }}) as anonymous_id,
-        cast(null as {{ dbt.type_string() }}) as order_reference,
-        first_name,
-        last_name,
-        min(order_id) as sample_record_id,
-        min(created_at) as first_seen_at,
-        max(created_at) as last_seen_at,
-        0 as seen_count,
-        min(first_load_id) as first_load_id
-    from shopify_orders
-    where shopify_customer_id is not null
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
-
-    union all
-
-    select
-        tenant_id,
-        'eventbrite_orders' as source,
-        email,
-        cast(null as {{ dbt.type_string() }}) as phone,
-        cast(null as {{ dbt.type_string() }}) as shopify_customer_id,
-        cast(null as {{ dbt.type_string() }}) as klaviyo_profile_id,
-        cast(null as {{ dbt.type_string() }}) as contact,
-        cast(null as {{ dbt.type_string() }}) as lead,
-        cast(null as {{ dbt.type_string() }}) as shop_phone,
-        cast(null as {{ dbt.type_string() }}) as anonymous_id,
-        'eventbrite:' || order_id as order_reference,
-        first_name,
-        last_name,
-        min(order_id) as sample_record_id,
-        min(created_at) as first_seen_at,
-        max(created_at) as last_seen_at,
-        count(*) as seen_count,
-        min(first_load_id) as first_load_id
-    from eventbrite_orders
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
-
-    union all
-
-    select
-        tenant_id,
-        'humanitix_orders' as source,
-        email,
-        phone,
-        cast(null as {{ dbt.type_string() }}) as shopify_customer_id,
-        cast(null as {{ dbt.type_string() }}) as klaviyo_profile_id,
-        cast(null as {{ dbt.type_string() }}) as contact,
-        cast(null as {{ dbt.type_string() }}) as lead,
-        cast(null as {{ dbt.type_string() }}) as shop_phone,
-        cast(null as {{ dbt.type_string() }}) as anonymous_id,
-        'humanitix:' || order_id as order_reference,
-        first_name,
-        last_name,
-        min(order_id) as sample_record_id,
-        min(created_at) as first_seen_at,
-        max(created_at) as last_seen_at,
-        count(*) as seen_count,
-        min(first_load_id) as first_load_id
-    from humanitix_orders
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
-
-    union all
-
-    select
-        tenant_id,
-        'shop_orders' as source,
-        email,
-        phone,
-        cast(null as {{ dbt.type_string() }}) as shopify_customer_id,
-        cast(null as {{ dbt.type_string() }}) as klaviyo_profile_id,
-        cast(null as {{ dbt.type_string() }}) as contact,
-        cast(null as {{ dbt.type_string() }}) as lead,
-        shop_id || ':' || phone as shop_phone,
-        cast(null as {{ dbt.type_string() }}) as anonymous_id,
-        'shop:' || order_id as order_reference,
-        {{ first_word('customer_name') }} as first_name,
-        {{ other_words('customer_name') }} as last_name,
-        min(order_id) as sample_record_id,
-        min(created_at) as first_seen_at,
-        max(created_at) as last_seen_at,
-        count(*) as seen_count,
-        min(first_load_id) as first_load_id
-    from shop_orders
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
-
-    union all
-
-    select
-        tenant_id,
-        'shop_visits' as source,
-        email,
-        phone,
-        cast(null as {{ dbt.type_string() }}) as shopify_customer_id,
-        cast(null as {{ dbt.type_string() }}) as klaviyo_profile_id,
-        cast(null as {{ dbt.type_string() }}) as contact,
-        cast(null as {{ dbt.type_string() }}) as lead,
-        shop_id || ':' || phone as shop_phone,
-        cast(null as {{ dbt.type_string() }}) as anonymous_id,
-        cast(null as {{ dbt.type_string() }}) as order_reference,
-        cast(null as {{ dbt.type_string() }}) as first_name,
-        cast(null as {{ dbt.type_string() }}) as last_name,
-        min(visit_id) as sample_record_id,
-        min(accessed_at) as first_seen_at,
-        max(accessed_at) as last_seen_at,
-        count(*) as seen_count,
-        min(first_load_id) as first_load_id
-    from shop_visits
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
-
-    union all
-
-    select
-        tenant_id,
-        'touchpoints' as source,
-        email,
-        phone,
-        shopify_customer_id,
-        klaviyo_profile_id,
-        cast(null as {{ dbt.type_string() }}) as contact,
-        cast(null as {{ dbt.type_string() }}) as lead,
-        cast(null as {{ dbt.type_string() }}) as shop_phone,
-        anonymous_id,
-        cast(null as {{ dbt.type_string() }}) as order_reference,
-        cast(null as {{ dbt.type_string() }}) as first_name,
-        cast(null as {{ dbt.type_string() }}) as last_name,
-        min(touchpoint_id) as sample_record_id,
-        min(occurred_at) as first_seen_at,
-        max(occurred_at) as last_seen_at,
-        count(*) as seen_count,
-        min(first_load_id) as first_load_id
-    from touchpoints
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
-
-    union all
-
-    select
-        tenant_id,
-        'touchpoints' as source,
-        email,
-        phone,
-        shopify_customer_id,
-        klaviyo_profile_id,
-        cast(null as {{ dbt.type_string() }}) as contact,
-        cast(null as {{ dbt.type_string() }}) as lead,
-        cast(null as {{ dbt.type_string() }}) as shop_phone,
-        anonymous_id,
-        order_id as order_reference,
-        cast(null as {{ dbt.type_string() }}) as first_name,
-        cast(null as {{ dbt.type_string() }}) as last_name,
-        min(touchpoint_id) as sample_record_id,
-        min(occurred_at) as first_seen_at,
-        max(occurred_at) as last_seen_at,
-        0 as seen_count,
-        min(first_load_id) as first_load_id
-    from purchases
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
-
-    union all
-
-    select
-        tenant_id,
-        'leads' as source,
-        email,
-        phone,
-        cast(null as {{ dbt.type_string() }}) as shopify_customer_id,
-        cast(null as {{ dbt.type_string() }}) as klaviyo_profile_id,
-        cast(null as {{ dbt.type_string() }}) as contact,
-        lead_id as lead,
-        cast(null as {{ dbt.type_string() }}) as shop_phone,
-        cast(null as {{ dbt.type_string() }}) as anonymous_id,
-        cast(null as {{ dbt.type_string() }}) as order_reference,
-        first_name,
-        last_name,
-        min(lead_id) as sample_record_id,
-        min(captured_at) as first_seen_at,
-        max(captured_at) as last_seen_at,
-        count(*) as seen_count,
-        min(first_load_id) as first_load_id
-    from leads
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
-
-    union all
-
-    select
-        tenant_id,
-        'klaviyo_profiles' as source,
-        email,
-        phone,
-        cast(null as {{ dbt.type_string() }}) as shopify_customer_id,
-        klaviyo_profile_id,
-        cast(null as {{ dbt.type_string() }}) as contact,
-        cast(null as {{ dbt.type_string() }}) as lead,
-        cast(null as {{ dbt.type_string() }}) as shop_phone,
-        cast(null as {{ dbt.type_string() }}) as anonymous_id,
-        cast(null as {{ dbt.type_string() }}) as order_reference,
-        first_name,
-        last_name,
-        min(klaviyo_profile_id) as sample_record_id,
-        min(created_at) as first_seen_at,
-        max(created_at) as last_seen_at,
-        count(*) as seen_count,
-        min(first_load_id) as first_load_id
-    from klaviyo_profiles
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
-
-    union all
-
-    select
-        tenant_id,
-        'contacts' as source,
-        email,
-        cast(null as {{ dbt.type_string() }}) as phone,
-        cast(null as {{ dbt.type_string() }}) as shopify_customer_id,
-        cast(null as {{ dbt.type_string() }}) as klaviyo_profile_id,
-        client_id as contact,
-        cast(null as {{ dbt.type_string() }}) as lead,
-        cast(null as {{ dbt.type_string() }}) as shop_phone,
-        cast(null as {{ dbt.type_string() }}) as anonymous_id,
-        cast(null as {{ dbt.type_string() }}) as order_reference,
-        {{ first_word('client_name') }} as first_name,
-        {{ other_words('client_name') }} as last_name,
-        min(client_id) as sample_record_id,
-        min(updated_at) as first_seen_at,
-        max(updated_at) as last_seen_at,
-        count(*) as seen_count,
-        min(first_load_id) as first_load_id
-    from contacts
-    group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
-),
-
+{% endfor -%}
 final as (
-    select
-        {{ hash_id([
-            'tenant_id', 'source', 'email', 'phone', 'shopify_customer_id', 'klaviyo_profile_id',
-            'contact', 'lead', 'shop_phone', 'anonymous_id', 'order_reference', 'first_name',
-            'last_name',
-        ]) }} as sighting_id,
-        seen.*
-    from seen
+    {% for kind in sources -%}
+        select
+            tenant_id,
+            '{{ kind.source }}' as source,
+            sighting_id,
+            {{ 'false' if kind.is_mention else 'true' }} as is_evidence,
+            {%- for name in shown %}
+                {%- if name not in kind.shows %}
+            cast(null as {{ dbt.type_string() }}) as {{ name }},
+                {%- elif kind.is_shared %}
+            min({{ kind.shows[name] }}) as {{ name }},
+                {%- else %}
+            {{ kind.shows[name] }} as {{ name }},
+                {%- endif %}
+            {%- endfor %}
+            {%- if kind.is_shared %}
+            min({{ kind.record_id }}) as sample_record_id,
+            min({{ kind.seen_at }}) as first_seen_at,
+            max({{ kind.seen_at }}) as last_seen_at,
+            count(*) as seen_count,
+            min(first_load_id) as first_load_id
+            {%- else %}
+            {{ kind.record_id }} as sample_record_id,
+            {{ kind.seen_at }} as first_seen_at,
+            {{ kind.seen_at }} as last_seen_at,
+            cast({{ 0 if kind.is_mention else 1 }} as bigint) as seen_count,
+            {{ 'load_id' if kind.is_mention else 'first_load_id' }} as first_load_id
+            {%- endif %}
+        from {{ kind.source }}
+        {% if kind.is_shared -%}
+        where sighting_id is not null
+        group by tenant_id, sighting_id
+        {% endif %}
+        {% if not loop.last %}
+            union all
+
+        {% endif -%}
+    {% endfor -%}
 )
 
 select * from final

@@ -1,5 +1,5 @@
 with eventbrite_orders as (
-    select * from {{ ref('stg_eventbrite__orders') }}
+    {{ owned_rows('stg_eventbrite__orders', 'eventbrite_orders') }}
 ),
 
 currency_minor_units as (
@@ -10,7 +10,7 @@ priced as (
     select
         tenant_id,
         order_id,
-        email,
+        customer_id,
         created_at,
         changed_at,
         status,
@@ -26,7 +26,7 @@ final as (
         'eventbrite:' || priced.order_id as order_id,
         'eventbrite' as source,
         priced.order_id as source_order_id,
-        priced.email,
+        priced.customer_id,
         priced.created_at as ordered_at,
         case
             when priced.status in ('cancelled', 'deleted') then priced.changed_at

@@ -1,5 +1,5 @@
 with humanitix_orders as (
-    select * from {{ ref('stg_humanitix__orders') }}
+    {{ owned_rows('stg_humanitix__orders', 'humanitix_orders') }}
 ),
 
 priced as (
@@ -17,8 +17,7 @@ final as (
         'humanitix:' || order_id as order_id,
         'humanitix' as source,
         order_id as source_order_id,
-        email,
-        phone,
+        customer_id,
         coalesce(completed_at, created_at) as ordered_at,
         case when status = 'cancelled' then updated_at end as cancelled_at,
         case

@@ -1,5 +1,5 @@
 with shopify_orders as (
-    select * from {{ ref('stg_shopify__orders') }}
+    {{ owned_rows('stg_shopify__orders', 'shopify_orders') }}
 ),
 
 lines as (

@@ -1,7 +1,7 @@
 -- Children are summed to the order before anything is joined, so no refund or transaction counts
 -- twice. A successful sale or capture is payment; authorizations and voids are not.
 with shopify_orders as (
-    select * from {{ ref('stg_shopify__orders') }}
+    {{ owned_rows('stg_shopify__orders', 'shopify_orders') }}
 ),
 
 payments_per_order as (
@@ -33,10 +33,7 @@ final as (
         'shopify:' || shopify_orders.order_id as order_id,
         'shopify' as source,
         shopify_orders.order_id as source_order_id,
-        shopify_orders.email,
-        shopify_orders.phone,
-        shopify_orders.customer_email,
-        shopify_orders.shopify_customer_id,
+        shopify_orders.customer_id,
         shopify_orders.created_at as ordered_at,
         shopify_orders.cancelled_at,
         shopify_orders.is_test,

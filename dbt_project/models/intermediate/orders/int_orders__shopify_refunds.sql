@@ -1,7 +1,7 @@
 -- A refund that the list names twice is one refund; one without an id is known by its place. Money
 -- moved is what its transactions say; the lines stand in only when no transaction is given.
 with shopify_orders as (
-    select * from {{ ref('stg_shopify__orders') }}
+    {{ owned_rows('stg_shopify__orders', 'shopify_orders') }}
 ),
 
 listed as (

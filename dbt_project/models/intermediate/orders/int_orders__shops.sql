@@ -1,7 +1,7 @@
 -- A slug shop only knows the present status and when it last changed: a cancelled order was never
 -- paid (a paid one is refunded), and a refund is dated by the change.
 with shop_orders as (
-    select * from {{ ref('stg_shops__orders') }}
+    {{ owned_rows('stg_shops__orders', 'shop_orders') }}
 ),
 
 final as (
@@ -10,8 +10,7 @@ final as (
         'shop:' || order_id as order_id,
         'shop' as source,
         order_id as source_order_id,
-        email,
-        phone,
+        customer_id,
         shop_id,
         slug,
         created_at as ordered_at,

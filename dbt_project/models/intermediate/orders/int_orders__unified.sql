@@ -1,6 +1,4 @@
--- Test orders end here: they are counted nowhere. An order's customer is that of its e-mail, else
--- of the next identifier in the order of strength; an order that names nobody is its own
--- customer's.
+-- Test orders end here: they are counted nowhere.
 with shopify_orders as (
     select * from {{ ref('int_orders__shopify') }}
 ),
@@ -29,18 +27,6 @@ order_collections as (
     select * from {{ ref('int_orders__collections') }}
 ),
 
-{% set owner_types = [
-    'email', 'shopify_customer_id', 'klaviyo_profile_id', 'phone', 'shop_phone', 'anonymous_id',
-    'order_reference',
-] -%}
-{# One import per kind of identifier: a CTE used once is planned with the table's statistics. -#}
-{% for type in owner_types -%}
-    {{ type }}_owners as (
-        select * from {{ ref('int_customers__identifiers') }}
-        where identifier_type = '{{ type }}'
-    ),
-
-{% endfor -%}
 {% set text = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
 all_orders as (
     select
@@ -48,12 +34,7 @@ all_orders as (
         order_id,
         source,
         source_order_id,
-        email,
-        phone,
-        shopify_customer_id,
-        {{ text }} as klaviyo_profile_id,
-        {{ text }} as shop_phone,
-        {{ text }} as anonymous_id,
+        customer_id,
         ordered_at,
         cancelled_at,
         is_failed,
@@ -75,12 +56,7 @@ all_orders as (
         order_id,
         source,
         source_order_id,
-        email,
-        {{ text }} as phone,
-        {{ text }} as shopify_customer_id,
-        {{ text }} as klaviyo_profile_id,
-        {{ text }} as shop_phone,
-        {{ text }} as anonymous_id,
+        customer_id,
         ordered_at,
         cancelled_at,
         is_failed,
@@ -102,12 +78,7 @@ all_orders as (
         order_id,
         source,
         source_order_id,
-        email,
-        phone,
-        {{ text }} as shopify_customer_id,
-        {{ text }} as klaviyo_profile_id,
-        {{ text }} as shop_phone,
-        {{ text }} as anonymous_id,
+        customer_id,
         ordered_at,
         cancelled_at,
         is_failed,
@@ -129,12 +100,7 @@ all_orders as (
         order_id,
         source,
         source_order_id,
-        email,
-        phone,
-        {{ text }} as shopify_customer_id,
-        {{ text }} as klaviyo_profile_id,
-        shop_id || ':' || phone as shop_phone,
-        {{ text }} as anonymous_id,
+        customer_id,
         ordered_at,
         cancelled_at,
         is_failed,
@@ -156,12 +122,7 @@ all_orders as (
         touchpoint_purchases.order_id,
         'touchpoint' as source,
         touchpoint_purchases.touchpoint_id as source_order_id,
-        touchpoint_purchases.email,
-        touchpoint_purchases.phone,
-        touchpoint_purchases.shopify_customer_id,
-        touchpoint_purchases.klaviyo_profile_id,
-        {{ text }} as shop_phone,
-        touchpoint_purchases.anonymous_id,
+        touchpoint_purchases.customer_id,
         touchpoint_purchases.occurred_at as ordered_at,
         cast(null as {{ type_timestamptz() }}) as cancelled_at,
         false as is_failed,
@@ -184,11 +145,7 @@ final as (
         all_orders.order_id,
         all_orders.source,
         all_orders.source_order_id,
-        coalesce(
-            {%- for type in owner_types %}
-                {{ type }}_owners.customer_id{{ ',' if not loop.last }}
-            {%- endfor %}
-        ) as customer_id,
+        all_orders.customer_id,
         all_orders.ordered_at,
         {{ visible_at('all_orders.cancelled_at') }} as cancelled_at,
         all_orders.is_failed,
@@ -210,13 +167,6 @@ final as (
         on
             all_orders.tenant_id = order_collections.tenant_id
             and all_orders.order_id = order_collections.order_id
-    {%- for type in owner_types %}
-        left join {{ type }}_owners
-            on
-                all_orders.tenant_id = {{ type }}_owners.tenant_id
-                and all_orders.{{ 'order_id' if type == 'order_reference' else type }}
-                = {{ type }}_owners.identifier
-    {%- endfor %}
     where {{ visible('all_orders.ordered_at') }}
 )
 

@@ -3,7 +3,7 @@
 -- order that it names, or for the order made from it. Where touchpoints name a collection of the
 -- tenant's, the order's lines do not count again.
 with orders as (
-    select * from {{ ref('orders') }}
+    select * from {{ ref('int_orders__valued') }}
 ),
 
 order_lines as (
@@ -11,7 +11,8 @@ order_lines as (
 ),
 
 touchpoints as (
-    select * from {{ ref('stg_touchpoints__touchpoints') }}
+    {{ owned_rows('stg_touchpoints__touchpoints', 'touchpoints') }}
+        and staged.touchpoint_type = 'purchase'
 ),
 
 collections as (
@@ -28,7 +29,6 @@ purchase_touchpoints as (
             else 'touchpoint:' || touchpoint_id
         end as purchase_key
     from touchpoints
-    where touchpoint_type = 'purchase'
 ),
 
 counted_orders as (

@@ -1,13 +1,9 @@
 with static_members as (
-    select * from {{ ref('stg_segments__static_members') }}
+    {{ owned_rows('stg_segments__static_members', 'static_segment_members') }}
 ),
 
 definitions as (
     select * from {{ ref('int_segments__definitions') }}
-),
-
-identifiers as (
-    select * from {{ ref('int_customers__identifiers') }}
 ),
 
 -- Drops members whom nobody knows by e-mail or phone, and segments that are not hand-kept and
@@ -16,7 +12,7 @@ stays_of_customers as (
     select
         static_members.tenant_id,
         static_members.segment_id,
-        coalesce(customers_by_email.customer_id, customers_by_phone.customer_id) as customer_id,
+        static_members.customer_id,
         static_members.email,
         static_members.phone,
         definitions.definition_hash,
@@ -29,18 +25,8 @@ stays_of_customers as (
             and static_members.segment_id = definitions.segment_id
             and not definitions.is_dynamic
             and definitions.is_active
-    left join identifiers as customers_by_email
-        on
-            static_members.tenant_id = customers_by_email.tenant_id
-            and customers_by_email.identifier_type = 'email'
-            and static_members.email = customers_by_email.identifier
-    left join identifiers as customers_by_phone
-        on
-            static_members.tenant_id = customers_by_phone.tenant_id
-            and customers_by_phone.identifier_type = 'phone'
-            and static_members.phone = customers_by_phone.identifier
     where
-        coalesce(customers_by_email.customer_id, customers_by_phone.customer_id) is not null
+        static_members.customer_id is not null
         and static_members.added_at < coalesce(
             static_members.removed_at, {{ add_days(as_of(), 1) }}
         )

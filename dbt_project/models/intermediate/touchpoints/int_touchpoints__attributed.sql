@@ -1,52 +1,25 @@
--- Drops the touchpoints that name nobody. All usable identifiers of a record belong to one
--- customer, so the first that is known decides.
+-- Drops the touchpoints that name nobody.
 with touchpoints as (
-    select * from {{ ref('stg_touchpoints__touchpoints') }}
-),
-
-{% set identifier_types = [
-    'email', 'shopify_customer_id', 'klaviyo_profile_id', 'phone', 'anonymous_id',
-] -%}
-{# One import per kind of identifier: a CTE used once is planned with the table's statistics. -#}
-{% for type in identifier_types -%}
-    {{ type }}_owners as (
-        select * from {{ ref('int_customers__identifiers') }}
-        where identifier_type = '{{ type }}'
-    ),
-
-{% endfor -%}
-attributed as (
-    select
-        touchpoints.tenant_id,
-        touchpoints.touchpoint_id,
-        coalesce(
-            {%- for type in identifier_types %}
-                {{ type }}_owners.customer_id{{ ',' if not loop.last }}
-            {%- endfor %}
-        ) as customer_id,
-        touchpoints.touchpoint_type,
-        touchpoints.channel,
-        touchpoints.reference_id,
-        touchpoints.reference_type,
-        touchpoints.metadata,
-        touchpoints.value_amount,
-        touchpoints.collection,
-        touchpoints.utm_source,
-        touchpoints.utm_medium,
-        touchpoints.utm_campaign,
-        touchpoints.occurred_at
-    from
-        touchpoints
-    {%- for type in identifier_types %}
-    left join {{ type }}_owners
-        on
-            touchpoints.tenant_id = {{ type }}_owners.tenant_id
-            and touchpoints.{{ type }} = {{ type }}_owners.identifier
-    {%- endfor %}
+    {{ owned_rows('stg_touchpoints__touchpoints', 'touchpoints') }}
 ),
 
 final as (
-    select * from attributed
+    select
+        tenant_id,
+        touchpoint_id,
+        customer_id,
+        touchpoint_type,
+        channel,
+        reference_id,
+        reference_type,
+        metadata,
+        value_amount,
+        collection,
+        utm_source,
+        utm_medium,
+        utm_campaign,
+        occurred_at
+    from touchpoints
     where customer_id is not null
 )
 

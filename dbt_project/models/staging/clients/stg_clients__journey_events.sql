@@ -13,6 +13,7 @@ current_journey_events as (
 final as (
     select
         tenant_id,
+        id as sighting_id,
         id as client_event_id,
         client_id,
         stage,

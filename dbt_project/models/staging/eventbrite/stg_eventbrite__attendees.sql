@@ -13,6 +13,7 @@ current_attendees as (
 final as (
     select
         tenant_id,
+        id as sighting_id,
         id as attendee_id,
         order_id,
         event_id,

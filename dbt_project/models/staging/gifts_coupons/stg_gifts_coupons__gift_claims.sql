@@ -13,6 +13,7 @@ current_gift_claims as (
 final as (
     select
         tenant_id,
+        id as sighting_id,
         id as gift_claim_id,
         upper(trim(gift_code)) as gift_code,
         {{ normalise_email('email') }} as email,

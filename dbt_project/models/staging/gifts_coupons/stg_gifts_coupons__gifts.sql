@@ -13,6 +13,7 @@ current_gifts as (
 final as (
     select
         tenant_id,
+        id as sighting_id,
         id as gift_id,
         order_id,
         {{ normalise_email('sender_email') }} as sender_email,

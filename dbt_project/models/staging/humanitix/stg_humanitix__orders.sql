@@ -2,10 +2,6 @@ with raw_humanitix_orders as (
     select * from {{ source('raw', 'humanitix_orders') }}
 ),
 
-raw_versions as (
-    select * from {{ source('raw', 'humanitix_orders') }}
-),
-
 phone_numbers as (
     select * from {{ source('raw', 'phone_numbers') }}
 ),
@@ -18,21 +14,10 @@ current_orders as (
         and {{ visible('"createdAt"') }}
 ),
 
-replaced_versions as (
-    select
-        tenant_id,
-        _id,
-        min(_load_id) as first_load_id
-    from raw_versions
-    where not _is_current
-    group by
-        tenant_id,
-        _id
-),
-
 final as (
     select
         current_orders.tenant_id,
+        current_orders._id as sighting_id,
         current_orders._id as order_id,
         current_orders."eventId" as event_id,
         {{ normalise_email('current_orders.email') }} as email,
@@ -51,7 +36,7 @@ final as (
         {{ visible_at('current_orders."completedAt"') }} as completed_at,
         current_orders."updatedAt" as updated_at,
         coalesce(current_orders."isTest", false) as is_test,
-        least(current_orders._load_id, replaced_versions.first_load_id) as first_load_id,
+        coalesce(current_orders._first_load_id, current_orders._load_id) as first_load_id,
         current_orders._load_id as load_id,
         current_orders._loaded_at as loaded_at
     from current_orders
@@ -59,10 +44,6 @@ final as (
         on
             current_orders.tenant_id = phone_numbers.tenant_id
             and current_orders.mobile = phone_numbers.phone
-    left join replaced_versions
-        on
-            current_orders.tenant_id = replaced_versions.tenant_id
-            and current_orders._id = replaced_versions._id
 )
 
 select * from final

@@ -13,6 +13,7 @@ current_tickets as (
 final as (
     select
         tenant_id,
+        _id as sighting_id,
         _id as ticket_id,
         "orderId" as order_id,
         "eventId" as event_id,

@@ -17,6 +17,7 @@ current_consent_changes as (
 final as (
     select
         current_consent_changes.tenant_id,
+        current_consent_changes.id as sighting_id,
         current_consent_changes.id as consent_change_id,
         {{ normalise_email('current_consent_changes.email') }} as email,
         current_consent_changes.email as email_original,

@@ -2,10 +2,6 @@ with raw_klaviyo_profiles as (
     select * from {{ source('raw', 'klaviyo_profiles') }}
 ),
 
-raw_versions as (
-    select * from {{ source('raw', 'klaviyo_profiles') }}
-),
-
 phone_numbers as (
     select * from {{ source('raw', 'phone_numbers') }}
 ),
@@ -18,21 +14,10 @@ current_profiles as (
         and {{ visible('created') }}
 ),
 
-replaced_versions as (
-    select
-        tenant_id,
-        id,
-        min(_load_id) as first_load_id
-    from raw_versions
-    where not _is_current
-    group by
-        tenant_id,
-        id
-),
-
 final as (
     select
         current_profiles.tenant_id,
+        current_profiles.id as sighting_id,
         current_profiles.id as klaviyo_profile_id,
         {{ normalise_email('current_profiles.email') }} as email,
         current_profiles.email as email_original,
@@ -57,7 +42,7 @@ final as (
         coalesce(current_profiles.email_suppressed, false) as is_email_suppressed,
         current_profiles.created as created_at,
         current_profiles.updated as updated_at,
-        least(current_profiles._load_id, replaced_versions.first_load_id) as first_load_id,
+        coalesce(current_profiles._first_load_id, current_profiles._load_id) as first_load_id,
         current_profiles._load_id as load_id,
         current_profiles._loaded_at as loaded_at
     from current_profiles
@@ -65,10 +50,6 @@ final as (
         on
             current_profiles.tenant_id = phone_numbers.tenant_id
             and current_profiles.phone_number = phone_numbers.phone
-    left join replaced_versions
-        on
-            current_profiles.tenant_id = replaced_versions.tenant_id
-            and current_profiles.id = replaced_versions.id
 )
 
 select * from final

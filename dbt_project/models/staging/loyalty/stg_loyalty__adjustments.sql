@@ -17,6 +17,7 @@ current_adjustments as (
 final as (
     select
         current_adjustments.tenant_id,
+        current_adjustments.id as sighting_id,
         current_adjustments.id as adjustment_id,
         {{ normalise_email('current_adjustments.email') }} as email,
         current_adjustments.email as email_original,

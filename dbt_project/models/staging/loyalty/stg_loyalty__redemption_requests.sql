@@ -17,6 +17,7 @@ current_redemption_requests as (
 final as (
     select
         current_redemption_requests.tenant_id,
+        current_redemption_requests.id as sighting_id,
         current_redemption_requests.id as request_id,
         {{ normalise_email('current_redemption_requests.email') }} as email,
         current_redemption_requests.email as email_original,

@@ -17,6 +17,7 @@ current_referrals as (
 final as (
     select
         current_referrals.tenant_id,
+        current_referrals.id as sighting_id,
         current_referrals.id as referral_id,
         upper(trim(current_referrals.referral_code)) as referral_code,
         {{ normalise_email('current_referrals.referred_email') }} as referred_email,

@@ -17,6 +17,7 @@ current_erasure_requests as (
 final as (
     select
         current_erasure_requests.tenant_id,
+        current_erasure_requests.id as sighting_id,
         current_erasure_requests.id as request_id,
         {{ normalise_email('current_erasure_requests.email') }} as email,
         current_erasure_requests.email as email_original,

@@ -2,10 +2,6 @@ with raw_shopify_orders as (
     select * from {{ source('raw', 'shopify_orders') }}
 ),
 
-raw_versions as (
-    select * from {{ source('raw', 'shopify_orders') }}
-),
-
 order_phone_numbers as (
     select * from {{ source('raw', 'phone_numbers') }}
 ),
@@ -22,21 +18,10 @@ current_orders as (
         and {{ visible('created_at') }}
 ),
 
-replaced_versions as (
-    select
-        tenant_id,
-        id,
-        min(_load_id) as first_load_id
-    from raw_versions
-    where not _is_current
-    group by
-        tenant_id,
-        id
-),
-
 final as (
     select
         current_orders.tenant_id,
+        current_orders.id as sighting_id,
         current_orders.id as order_id,
         current_orders.name as order_name,
         {{ normalise_email('current_orders.email') }} as email,
@@ -67,7 +52,7 @@ final as (
         current_orders.landing_site,
         current_orders.referring_site,
         {{ json_list('current_orders.note_attributes') }} as note_attributes,
-        least(current_orders._load_id, replaced_versions.first_load_id) as first_load_id,
+        coalesce(current_orders._first_load_id, current_orders._load_id) as first_load_id,
         current_orders._load_id as load_id,
         current_orders._loaded_at as loaded_at
     from current_orders
@@ -79,10 +64,6 @@ final as (
         on
             current_orders.tenant_id = customer_phone_numbers.tenant_id
             and {{ json_text('current_orders.customer', 'phone') }} = customer_phone_numbers.phone
-    left join replaced_versions
-        on
-            current_orders.tenant_id = replaced_versions.tenant_id
-            and current_orders.id = replaced_versions.id
 )
 
 select * from final

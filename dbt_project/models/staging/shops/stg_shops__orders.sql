@@ -2,10 +2,6 @@ with raw_shop_orders as (
     select * from {{ source('raw', 'shop_orders') }}
 ),
 
-raw_versions as (
-    select * from {{ source('raw', 'shop_orders') }}
-),
-
 phone_numbers as (
     select * from {{ source('raw', 'phone_numbers') }}
 ),
@@ -18,21 +14,10 @@ current_orders as (
         and {{ visible('created_at') }}
 ),
 
-replaced_versions as (
-    select
-        tenant_id,
-        id,
-        min(_load_id) as first_load_id
-    from raw_versions
-    where not _is_current
-    group by
-        tenant_id,
-        id
-),
-
 final as (
     select
         current_orders.tenant_id,
+        current_orders.id as sighting_id,
         current_orders.id as order_id,
         current_orders.shop_id,
         nullif(trim(current_orders.slug), '') as slug,
@@ -53,7 +38,7 @@ final as (
         current_orders.utm_source,
         current_orders.utm_medium,
         current_orders.utm_campaign,
-        least(current_orders._load_id, replaced_versions.first_load_id) as first_load_id,
+        coalesce(current_orders._first_load_id, current_orders._load_id) as first_load_id,
         current_orders._load_id as load_id,
         current_orders._loaded_at as loaded_at
     from current_orders
@@ -61,10 +46,6 @@ final as (
         on
             current_orders.tenant_id = phone_numbers.tenant_id
             and current_orders.phone_number = phone_numbers.phone
-    left join replaced_versions
-        on
-            current_orders.tenant_id = replaced_versions.tenant_id
-            and current_orders.id = replaced_versions.id
 )
 
 select * from final

@@ -2,10 +2,6 @@ with raw_shop_visits as (
     select * from {{ source('raw', 'shop_visits') }}
 ),
 
-raw_versions as (
-    select * from {{ source('raw', 'shop_visits') }}
-),
-
 phone_numbers as (
     select * from {{ source('raw', 'phone_numbers') }}
 ),
@@ -18,21 +14,10 @@ current_visits as (
         and {{ visible('accessed_at') }}
 ),
 
-replaced_versions as (
-    select
-        tenant_id,
-        id,
-        min(_load_id) as first_load_id
-    from raw_versions
-    where not _is_current
-    group by
-        tenant_id,
-        id
-),
-
 final as (
     select
         current_visits.tenant_id,
+        current_visits._sighting_id as sighting_id,
         coalesce(
             current_visits.id,
             concat('load:', current_visits._load_id, ':', current_visits._line)
@@ -50,7 +35,7 @@ final as (
         current_visits.utm_medium,
         current_visits.utm_campaign,
         current_visits.order_id,
-        least(current_visits._load_id, replaced_versions.first_load_id) as first_load_id,
+        coalesce(current_visits._first_load_id, current_visits._load_id) as first_load_id,
         current_visits._load_id as load_id,
         current_visits._loaded_at as loaded_at
     from current_visits
@@ -58,10 +43,6 @@ final as (
         on
             current_visits.tenant_id = phone_numbers.tenant_id
             and current_visits.phone = phone_numbers.phone
-    left join replaced_versions
-        on
-            current_visits.tenant_id = replaced_versions.tenant_id
-            and current_visits.id = replaced_versions.id
 )
 
 select * from final

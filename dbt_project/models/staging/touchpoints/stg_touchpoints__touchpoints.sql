@@ -2,10 +2,6 @@ with raw_touchpoints as (
     select * from {{ source('raw', 'touchpoints') }}
 ),
 
-raw_versions as (
-    select * from {{ source('raw', 'touchpoints') }}
-),
-
 phone_numbers as (
     select * from {{ source('raw', 'phone_numbers') }}
 ),
@@ -18,21 +14,10 @@ current_touchpoints as (
         and {{ visible('occurred_at') }}
 ),
 
-replaced_versions as (
-    select
-        tenant_id,
-        id,
-        min(_load_id) as first_load_id
-    from raw_versions
-    where not _is_current
-    group by
-        tenant_id,
-        id
-),
-
 final as (
     select
         current_touchpoints.tenant_id,
+        current_touchpoints._sighting_id as sighting_id,
         coalesce(
             current_touchpoints.id,
             concat('load:', current_touchpoints._load_id, ':', current_touchpoints._line)
@@ -55,7 +40,7 @@ final as (
         current_touchpoints.utm_medium,
         current_touchpoints.utm_campaign,
         current_touchpoints.occurred_at,
-        least(current_touchpoints._load_id, replaced_versions.first_load_id) as first_load_id,
+        coalesce(current_touchpoints._first_load_id, current_touchpoints._load_id) as first_load_id,
         current_touchpoints._load_id as load_id,
         current_touchpoints._loaded_at as loaded_at
     from current_touchpoints
@@ -63,10 +48,6 @@ final as (
         on
             current_touchpoints.tenant_id = phone_numbers.tenant_id
             and current_touchpoints.phone = phone_numbers.phone
-    left join replaced_versions
-        on
-            current_touchpoints.tenant_id = replaced_versions.tenant_id
-            and current_touchpoints.id = replaced_versions.id
 )
 
 select * from final

@@ -1,0 +1,109 @@
+-- Published ids that nobody has any more, and whose records are whose now: first the owner of the
+-- identifier that had minted the id, else of the strongest of its identifiers, else of a record
+-- that used to show one of them.
+with owners_before as (
+    select * from {{ ref('int_identity__owners_before') }}
+    where customer_id is not null
+),
+
+identifiers as (
+    select * from {{ ref('int_customers__identifiers') }}
+),
+
+replaced as (
+    select * from {{ ref('int_identity__replaced') }}
+),
+
+owners as (
+    select * from {{ ref('int_identity__owners') }}
+    where customer_id is not null
+),
+
+living as (
+    select distinct
+        tenant_id,
+        customer_id
+    from {{ ref('int_customers__identifiers') }}
+),
+
+vanished as (
+    select
+        owners_before.tenant_id,
+        owners_before.customer_id as old_customer_id,
+        owners_before.identifier_key
+    from owners_before
+    where not exists (
+        select 1
+        from living
+        where
+            owners_before.tenant_id = living.tenant_id
+            and owners_before.customer_id = living.customer_id
+    )
+),
+
+candidates as (
+    select
+        vanished.tenant_id,
+        vanished.old_customer_id,
+        identifiers.customer_id,
+        'merged' as reason,
+        case
+            when
+                vanished.old_customer_id
+                = {{ hash_id([
+                    'identifiers.tenant_id', 'identifiers.identifier_type', 'identifiers.identifier',
+                ]) }}
+                then 1
+            else 2
+        end as preference,
+        identifiers.strength_order,
+        identifiers.identifier_key
+    from vanished
+    inner join identifiers
+        on
+            vanished.tenant_id = identifiers.tenant_id
+            and vanished.identifier_key = identifiers.identifier_key
+
+    union all
+
+    select
+        vanished.tenant_id,
+        vanished.old_customer_id,
+        owners.customer_id,
+        'corrected' as reason,
+        3 as preference,
+        0 as strength_order,
+        owners.source || ':' || owners.sighting_id as identifier_key
+    from vanished
+    inner join replaced
+        on
+            vanished.tenant_id = replaced.tenant_id
+            and vanished.identifier_key = replaced.identifier_key
+    inner join owners
+        on
+            replaced.tenant_id = owners.tenant_id
+            and replaced.source = owners.source
+            and replaced.sighting_id = owners.sighting_id
+),
+
+ranked as (
+    select
+        candidates.*,
+        row_number() over (
+            partition by tenant_id, old_customer_id
+            order by preference, strength_order, identifier_key
+        ) as choice
+    from candidates
+),
+
+final as (
+    select
+        tenant_id,
+        old_customer_id,
+        customer_id,
+        reason
+    from ranked
+    where choice = 1
+)
+
+select * from final

@@ -1,0 +1,103 @@
+{#- Reads a table that stands after it, as the build before left it. -#}
+{%- set people_before = previous('int_identity__people') -%}
+-- Who owned what before this build, wherever it may differ now: in the neighbourhoods of what
+-- changed, and of the customers whose clock has struck.
+-- depends_on: {{ ref('int_identity__replaced') }}
+-- depends_on: {{ ref('int_identity__identifiers') }}
+-- depends_on: {{ ref('int_identity__changes') }}
+{% if people_before and is_whole_derivation() -%}
+    with people_before as (
+        select * from {{ people_before }}
+    ),
+
+    final as (
+        select
+            tenant_id,
+            identifier_key,
+            neighbourhood_id,
+            customer_id
+        from people_before
+    )
+
+    select * from final
+{%- elif people_before -%}
+    with people_before as (
+        select * from {{ people_before }}
+    ),
+
+    replaced as (
+        select * from {{ ref('int_identity__replaced') }}
+    ),
+
+    changes as (
+        select * from {{ ref('int_identity__changes') }}
+    ),
+
+    identifiers as (
+        select * from {{ ref('int_identity__identifiers') }}
+    ),
+
+    clocks as (
+        select * from {{ previous('int_customers__clocks') }}
+        where {{ visible('next_change_at') }}
+    ),
+
+    changed_keys as (
+        select
+            tenant_id,
+            identifier_key
+        from replaced
+
+        union
+
+        select
+            identifiers.tenant_id,
+            identifiers.identifier_key
+        from changes
+        inner join identifiers
+            on
+                changes.tenant_id = identifiers.tenant_id
+                and changes.source = identifiers.source
+                and changes.sighting_id = identifiers.sighting_id
+    ),
+
+    touched_neighbourhoods as (
+        select
+            people_before.tenant_id,
+            people_before.neighbourhood_id
+        from changed_keys
+        inner join {{ people_before }} as people_before
+            on
+                changed_keys.tenant_id = people_before.tenant_id
+                and changed_keys.identifier_key = people_before.identifier_key
+
+        union
+
+        select
+            tenant_id,
+            neighbourhood_id
+        from clocks
+    ),
+
+    final as (
+        select
+            people_before.tenant_id,
+            people_before.identifier_key,
+            people_before.neighbourhood_id,
+            people_before.customer_id
+        from touched_neighbourhoods
+        inner join people_before
+            on
+                touched_neighbourhoods.tenant_id = people_before.tenant_id
+                and touched_neighbourhoods.neighbourhood_id = people_before.neighbourhood_id
+    )
+
+    select * from final
+{%- else -%}
+    select
+        cast(null as {{ dbt.type_string() }}) as tenant_id,
+        cast(null as {{ dbt.type_string() }}) as identifier_key,
+        cast(null as {{ dbt.type_string() }}) as neighbourhood_id,
+        cast(null as {{ dbt.type_string() }}) as customer_id
+    where false
+{%- endif %}

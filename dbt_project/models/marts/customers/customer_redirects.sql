@@ -1,0 +1,75 @@
+{{ config(
+    unique_key=['tenant_id', 'old_customer_id'],
+    indexes=[
+        {'columns': ['tenant_id', 'old_customer_id'], 'unique': true},
+        {'columns': ['tenant_id', 'customer_id']},
+    ],
+) }}
+
+-- Kept state: an id that was published once stays resolvable, however often its owner merges on. An
+-- id that comes back to life, because what merged was split again, is no redirect any more.
+with moves as (
+    select * from {{ ref('int_customers__moves') }}
+),
+
+living as (
+    select distinct
+        tenant_id,
+        customer_id
+    from {{ ref('int_customers__identifiers') }}
+),
+
+recorded as (
+    {% if is_incremental() %}
+        select * from {{ this }}
+    {% else %}
+        select
+            cast(null as {{ dbt.type_string() }}) as tenant_id,
+            cast(null as {{ dbt.type_string() }}) as old_customer_id,
+            cast(null as {{ dbt.type_string() }}) as customer_id,
+            cast(null as {{ type_timestamptz() }}) as merged_at,
+            cast(null as {{ dbt.type_string() }}) as reason
+        where false
+    {% endif %}
+),
+
+final as (
+    select
+        recorded.tenant_id,
+        recorded.old_customer_id,
+        coalesce(moves.customer_id, recorded.customer_id) as customer_id,
+        recorded.merged_at,
+        recorded.reason
+    from recorded
+    left join moves
+        on
+            recorded.tenant_id = moves.tenant_id
+            and recorded.customer_id = moves.old_customer_id
+    where
+        not exists (
+            select 1
+            from living
+            where
+                recorded.tenant_id = living.tenant_id
+                and recorded.old_customer_id = living.customer_id
+        )
+        and not exists (
+            select 1
+            from moves as newer
+            where
+                recorded.tenant_id = newer.tenant_id
+                and recorded.old_customer_id = newer.old_customer_id
+        )
+
+    union all
+
+    select
+        tenant_id,
+        old_customer_id,
+        customer_id,
+        {{ as_of() }} as merged_at,
+        reason
+    from moves
+)
+
+select * from final

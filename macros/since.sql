@@ -1,0 +1,11 @@
+{#
+    What the build before this one covered: every load up to `since_load_id`, described at
+    `since_as_of`. Without both, everything is derived anew.
+#}
+{% macro is_whole_derivation() %}
+    {{ return(var('since_load_id', none) is none or var('since_as_of', none) is none) }}
+{% endmacro %}
+
+{% macro since_as_of() -%}
+    cast('{{ var("since_as_of") }}' as {{ type_timestamptz() }})
+{%- endmacro %}

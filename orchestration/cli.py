@@ -341,10 +341,13 @@ def deliver(
     tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write what the last build decided to send, as files. Nothing leaves this machine."""
-    from orchestration.activation.deliver import deliver as run_delivery
+    """Write what the last build decided to send, as files. Nothing leaves this machine.
 
-    report = run_delivery(_settings(), tenant=tenant)
+    The delivery shows in the Dagster UI as a run of the outputs.
+    """
+    from orchestration.defs.run import run_outputs
+
+    report = run_outputs(_settings(), tenant)
     if as_json:
         _print_json(report.to_dict())
         return

@@ -28,7 +28,7 @@ def make_definitions(settings: Settings) -> dg.Definitions:
         assets=[
             raw_assets(settings, manifest),
             dbt_models(settings, manifest),
-            *output_assets(settings),
+            output_assets(settings),
         ],
         jobs=[warehouse_build],
         schedules=schedules(),

@@ -88,6 +88,11 @@ class DeliveryReport:
         """The sum of `written`, `waiting`, `expired` or `recorded` over all purposes."""
         return sum(int(getattr(purpose, what)) for purpose in self.purposes)
 
+    def of(self, output: str) -> DeliveryReport:
+        """The part of one output."""
+        own = tuple(purpose for purpose in self.purposes if purpose.output == output)
+        return replace(self, purposes=own)
+
     def to_dict(self) -> dict[str, Any]:
         """The report as plain values."""
         return {

@@ -16,7 +16,6 @@ from orchestration.ingest.contracts import read_contracts
 from orchestration.ingest.landing import Landing
 from orchestration.ingest.tenants import read_tenants
 from orchestration.settings import DBT_PROJECT_DIR, SEEDS_DIR, Settings
-from orchestration.warehouse.database import engine
 from orchestration.warehouse.errors import JourneyError
 
 JOB = "warehouse_build"
@@ -71,13 +70,10 @@ def dead_runs_sensor(settings: Settings) -> dg.SensorDefinition:
         job=warehouse_build,
     )
     def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        database = engine(settings)
         try:
-            ended = end_dead_runs(context.instance, database, JOB)
+            ended = end_dead_runs(context.instance, settings, JOB)
         except JourneyError as error:
             return dg.SkipReason(str(error))
-        finally:
-            database.dispose()
         return dg.SkipReason(f"Ended: {', '.join(ended)}" if ended else "No run is dead.")
 
     return dead_runs

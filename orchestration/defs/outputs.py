@@ -1,43 +1,79 @@
 """What leaves the warehouse: one asset per output, downstream of its sync model."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import dagster as dg
 
-from orchestration.activation.deliver import deliver
+from orchestration.activation.deliver import DeliveryReport, deliver
 from orchestration.activation.message import OUTPUTS, SYNC_SCHEMA
 from orchestration.settings import Settings
 
+OUTPUTS_STEP = "deliver"
+COUNTS = ("written", "waiting", "expired", "recorded")
+CONFIG_SCHEMA = {
+    "tenant": dg.Field(str, default_value="", description="Only this tenant; empty: all of them."),
+}
 
-def output_assets(settings: Settings) -> list[dg.AssetsDefinition]:
-    """An asset `<output>_outputs` for each output."""
-    return [_output_asset(settings, output, model) for output, model in OUTPUTS.items()]
 
+def output_assets(
+    settings: Settings, tell: Callable[[DeliveryReport], None] | None = None
+) -> dg.AssetsDefinition:
+    """An asset `<output>_outputs` for each output, all of them delivered from one snapshot.
 
-def _output_asset(settings: Settings, output: str, model: str) -> dg.AssetsDefinition:
-    @dg.asset(
-        name=f"{output}_outputs",
-        deps=[dg.AssetKey([SYNC_SCHEMA, model])],
-        group_name="outputs",
-        description=f"Dry run of the messages in {model}: payload files and outbox rows.",
-    )
-    def outputs() -> dg.MaterializeResult[None]:
-        report = deliver(settings, outputs=[output])
-        columns = ("tenant_id", "destination", "purpose", "written", "waiting", "expired")
-        records = [
-            dg.TableRecord({name: getattr(purpose, name) for name in columns})
-            for purpose in report.purposes
-        ]
-        samples = {
-            f"{purpose.tenant_id} {purpose.purpose}": list(purpose.samples)
-            for purpose in report.purposes
-        }
-        return dg.MaterializeResult(
-            metadata={
-                **{what: report.total(what) for what in ("written", "waiting", "expired")},
-                "recorded": report.total("recorded"),
-                "purposes": dg.MetadataValue.table(records) if records else "no messages",
-                "message_ids": samples,
-                "folder": dg.MetadataValue.path(report.folder),
-            }
+    Args:
+        settings: where the warehouse is.
+        tell: given the report, for a caller in the same process.
+    """
+    outputs = {f"{output}_outputs": output for output in OUTPUTS}
+    specs = [
+        dg.AssetSpec(
+            name,
+            deps=[dg.AssetKey([SYNC_SCHEMA, OUTPUTS[output]])],
+            group_name="outputs",
+            description=f"The messages of {OUTPUTS[output]} as payload files and outbox rows.",
+            kinds={"python"},
+            skippable=True,
         )
+        for name, output in outputs.items()
+    ]
 
-    return outputs
+    @dg.multi_asset(
+        name=OUTPUTS_STEP,
+        specs=specs,
+        can_subset=True,
+        config_schema=CONFIG_SCHEMA,
+        description="Writes what the latest build decided to send. Nothing leaves this machine.",
+    )
+    def deliver_outputs(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        selected = context.selected_asset_keys
+        asked = {name: output for name, output in outputs.items() if dg.AssetKey(name) in selected}
+        tenant = context.op_execution_context.op_config["tenant"] or None
+        report = deliver(settings, tenant, tuple(asked.values()))
+        if tell is not None:
+            tell(report)
+        for name, output in asked.items():
+            yield dg.MaterializeResult(
+                asset_key=name, metadata={"tenant": tenant or "all", **_metadata(report.of(output))}
+            )
+
+    return deliver_outputs
+
+
+def _metadata(report: DeliveryReport) -> dict[str, Any]:
+    columns = ("tenant_id", "destination", "purpose", *COUNTS)
+    records = [
+        dg.TableRecord({column: getattr(purpose, column) for column in columns})
+        for purpose in report.purposes
+    ]
+    samples = {
+        f"{purpose.tenant_id} {purpose.purpose}": list(purpose.samples)
+        for purpose in report.purposes
+    }
+    return {
+        **{count: report.total(count) for count in COUNTS},
+        "purposes": dg.MetadataValue.table(records) if records else "no messages",
+        "message_ids": samples,
+        "build_id": str(report.build_id),
+        "folder": dg.MetadataValue.path(report.folder),
+    }

@@ -1,4 +1,7 @@
-"""A run of the job from the command line: in this process, recorded where the UI looks."""
+"""Runs from the command line: in this process, recorded where the UI looks.
+
+What imports dagster-dbt, which takes seconds, is imported by the runs that need dbt.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,16 +11,19 @@ from datetime import datetime
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
+from orchestration.activation.deliver import DeliveryReport
 from orchestration.activation.message import OUTPUTS, SYNC_SCHEMA
-from orchestration.definitions import make_definitions
 from orchestration.defs.automation import JOB
-from orchestration.defs.dbt_events import keys_of_nodes
-from orchestration.defs.failures import end_dead_runs, innermost, is_interrupt
-from orchestration.defs.models import DBT_STEP
+from orchestration.defs.failures import (
+    DELIVERY_TAG,
+    delivery_lock,
+    end_dead_runs,
+    innermost,
+    is_interrupt,
+)
+from orchestration.defs.outputs import OUTPUTS_STEP, output_assets
 from orchestration.services import prepare_dagster_home
 from orchestration.settings import Settings
-from orchestration.transform import list_tables
-from orchestration.warehouse.database import engine
 
 NO_CAPTURE = {
     "compute_logs": {
@@ -57,6 +63,8 @@ def run_job(
         KeyboardInterrupt: the run was interrupted; its build is recorded as such.
         TransformError: the project does not parse, or the selection matches nothing.
     """
+    from orchestration.definitions import make_definitions
+
     definitions = make_definitions(settings)
     job = definitions.resolve_job_def(JOB)
     config = {"as_of": as_of.isoformat() if as_of else "", "full_refresh": full_refresh}
@@ -75,11 +83,40 @@ def run_job(
             outcome.errors[""] = innermost(event.engine_event_data.error)
         elif event.is_step_failure:
             outcome.errors[event.step_key or ""] = innermost(event.step_failure_data.error)
-        elif event.is_step_materialization and event.step_key != DBT_STEP:
-            written = event.step_materialization_data.materialization.metadata.get("written")
-            if written is not None:
-                outcome.written[event.step_key or ""] = int(str(written.value))
+        elif event.is_step_materialization and event.step_key == OUTPUTS_STEP:
+            output = event.step_materialization_data.materialization
+            written = int(str(output.metadata["written"].value))
+            outcome.written[output.asset_key.to_user_string()] = written
     return outcome
+
+
+def run_outputs(settings: Settings, tenant: str | None = None) -> DeliveryReport:
+    """Deliver by running the assets of all outputs.
+
+    Args:
+        settings: where the warehouse and the Dagster home are.
+        tenant: only this tenant; everyone by default.
+
+    Raises:
+        GateClosed: the latest build did not succeed.
+        DeliveryError: a message names a folder that cannot be, or the tenant is not known.
+        DatabaseUnavailable: the database cannot be reached.
+        KeyboardInterrupt: the delivery was interrupted.
+    """
+    reports: list[DeliveryReport] = []
+    definitions = dg.Definitions(assets=[output_assets(settings, reports.append)])
+    config = {"tenant": tenant or ""}
+    with _instance(settings) as instance, delivery_lock(settings):
+        try:
+            definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+                instance=instance,
+                run_config={"ops": {OUTPUTS_STEP: {"config": config}}, **QUIET},
+                tags=DELIVERY_TAG,
+            )
+        except dg.DagsterExecutionInterruptedError:
+            raise KeyboardInterrupt from None
+    (report,) = reports
+    return report
 
 
 @contextmanager
@@ -87,16 +124,15 @@ def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """Dagster's records, in which no run stands that is dead."""
     reference = InstanceRef.from_dir(str(prepare_dagster_home(settings)), overrides=NO_CAPTURE)
     with dg.DagsterInstance.from_ref(reference) as instance:
-        database = engine(settings)
-        try:
-            end_dead_runs(instance, database, JOB)
-        finally:
-            database.dispose()
+        end_dead_runs(instance, settings, JOB)
         yield instance
 
 
 def _selected(settings: Settings, definitions: dg.Definitions, select: str) -> list[dg.AssetKey]:
     """The raw tables, and what the selection means; its checks come with it."""
+    from orchestration.defs.dbt_events import keys_of_nodes
+    from orchestration.transform import list_tables
+
     graph = definitions.resolve_asset_graph()
     models = definitions.resolve_assets_def([SYNC_SCHEMA, OUTPUTS["winback"]])
     raw = dg.AssetSelection.groups("raw").resolve(graph)

@@ -3,12 +3,8 @@ with shopify_refunds as (
     select * from {{ ref('int_orders__shopify_refunds') }}
 ),
 
-eventbrite_refunds as (
-    select * from {{ ref('int_orders__eventbrite_refunds') }}
-),
-
-humanitix_refunds as (
-    select * from {{ ref('int_orders__humanitix_refunds') }}
+ticketed_refunds as (
+    select * from {{ ref('int_orders__ticketed_refunds') }}
 ),
 
 shop_orders as (
@@ -30,11 +26,7 @@ all_refunds as (
 
     union all
 
-    select * from eventbrite_refunds
-
-    union all
-
-    select * from humanitix_refunds
+    select * from ticketed_refunds
 
     union all
 

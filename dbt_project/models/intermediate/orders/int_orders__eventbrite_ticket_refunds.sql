@@ -1,0 +1,28 @@
+with eventbrite_attendees as (
+    select * from {{ ref('stg_eventbrite__attendees') }}
+),
+
+currency_minor_units as (
+    select * from {{ ref('currency_minor_units') }}
+),
+
+final as (
+    select
+        eventbrite_attendees.tenant_id,
+        'eventbrite:' || eventbrite_attendees.order_id as order_id,
+        'eventbrite-attendee:' || eventbrite_attendees.attendee_id as refund_id,
+        eventbrite_attendees.changed_at as refunded_at,
+        cast(
+            {{ json_number("(eventbrite_attendees.costs -> 'gross')", 'value') }}
+            / power(10, coalesce(currency_minor_units.minor_unit_digits, 2))
+            as numeric(14, 2)
+        ) as amount
+    from eventbrite_attendees
+    left join currency_minor_units
+        on
+            {{ json_text_path('eventbrite_attendees.costs', ['gross', 'currency']) }}
+            = currency_minor_units.currency
+    where eventbrite_attendees.is_refunded
+)
+
+select * from final

@@ -1,6 +1,7 @@
 -- Engagements closer together than the shortest engagement threshold never cross one, so each chain
 -- of them is one run: what the stages need is when a run began and when its last engagement was.
--- Before any engagement the clock starts when the customer was first seen.
+-- Before any engagement the clock starts when the customer was first seen. The first engagement
+-- after a manual change also begins a run, for there the rules decide again.
 with metrics as (
     select * from {{ ref('int_customers__metrics') }}
 ),
@@ -11,6 +12,10 @@ touchpoints as (
 
 orders as (
     select * from {{ ref('int_orders__valued') }}
+),
+
+manual_changes as (
+    select * from {{ ref('int_lifecycle__manual_changes') }}
 ),
 
 settings as (
@@ -46,17 +51,39 @@ engagements as (
     where was_paid
 ),
 
+everything as (
+    select
+        tenant_id,
+        customer_id,
+        engaged_at as happened_at,
+        reference_id,
+        0 as is_manual
+    from engagements
+
+    union all
+
+    select
+        tenant_id,
+        customer_id,
+        changed_at as happened_at,
+        manual_change_id as reference_id,
+        1 as is_manual
+    from manual_changes
+),
+
 with_previous as (
     select
         tenant_id,
         customer_id,
-        engaged_at,
+        happened_at as engaged_at,
         reference_id,
-        lag(engaged_at) over engagement_order as previous_engaged_at
-    from engagements
+        is_manual,
+        lag(happened_at) over engagement_order as previous_happened_at,
+        lag(is_manual) over engagement_order as previous_is_manual
+    from everything
     window engagement_order as (
         partition by tenant_id, customer_id
-        order by engaged_at, reference_id nulls first
+        order by happened_at, is_manual, reference_id nulls first
     )
 ),
 
@@ -69,9 +96,10 @@ numbered as (
         sum(
             case
                 when
-                    with_previous.previous_engaged_at is null
+                    with_previous.previous_happened_at is null
+                    or with_previous.previous_is_manual = 1
                     or {{ days_between(
-                        'with_previous.previous_engaged_at', 'with_previous.engaged_at'
+                        'with_previous.previous_happened_at', 'with_previous.engaged_at'
                     ) }} > least(settings.lead_at_risk_days, settings.churned_days)
                     then 1
                 else 0
@@ -83,6 +111,7 @@ numbered as (
     from with_previous
     -- every tenant has its settings
     inner join settings on with_previous.tenant_id = settings.tenant_id
+    where with_previous.is_manual = 0
 ),
 
 run_bounds as (

@@ -19,6 +19,10 @@ leads as (
     select * from {{ ref('int_customers__leads') }}
 ),
 
+manual_changes as (
+    select * from {{ ref('int_lifecycle__manual_changes') }}
+),
+
 movements_per_instant as (
     select
         tenant_id,
@@ -84,6 +88,7 @@ final as (
         running.happened_at,
         running.trigger_type,
         running.trigger_reference_id,
+        manual_changes.stage as manual_stage,
         running.order_count,
         cast(running.lifetime_value as numeric(14, 2)) as lifetime_value,
         running.run_number,
@@ -105,6 +110,11 @@ final as (
         on
             running.tenant_id = leads.tenant_id
             and running.customer_id = leads.customer_id
+    left join manual_changes
+        on
+            running.tenant_id = manual_changes.tenant_id
+            and running.customer_id = manual_changes.customer_id
+            and running.happened_at = manual_changes.changed_at
 )
 
 select * from final

@@ -16,6 +16,10 @@ engaged_runs as (
     select * from {{ ref('int_lifecycle__engaged_runs') }}
 ),
 
+manual_changes as (
+    select * from {{ ref('int_lifecycle__manual_changes') }}
+),
+
 settings as (
     select * from {{ ref('int_tenants__settings') }}
 ),
@@ -25,8 +29,19 @@ things_that_happened as (
     select
         tenant_id,
         customer_id,
-        first_seen_at as happened_at,
+        changed_at as happened_at,
         0 as trigger_rank,
+        'manual' as trigger_type,
+        'manual:' || manual_change_id as trigger_reference_id
+    from manual_changes
+
+    union all
+
+    select
+        tenant_id,
+        customer_id,
+        first_seen_at as happened_at,
+        1 as trigger_rank,
         'first_seen' as trigger_type,
         cast(null as {{ dbt.type_string() }}) as trigger_reference_id
     from metrics
@@ -37,7 +52,7 @@ things_that_happened as (
         tenant_id,
         customer_id,
         occurred_at as happened_at,
-        case when movement_type = 'order' then 1 else 2 end as trigger_rank,
+        case when movement_type = 'order' then 2 else 3 end as trigger_rank,
         case when movement_type = 'order' then 'purchase' else 'refund' end as trigger_type,
         'order:' || order_id as trigger_reference_id
     from movements
@@ -48,7 +63,7 @@ things_that_happened as (
         tenant_id,
         customer_id,
         became_lead_at as happened_at,
-        3 as trigger_rank,
+        4 as trigger_rank,
         'engagement' as trigger_type,
         capture_reference_id as trigger_reference_id
     from leads
@@ -59,7 +74,7 @@ things_that_happened as (
         tenant_id,
         customer_id,
         followed_up_at as happened_at,
-        3 as trigger_rank,
+        4 as trigger_rank,
         'engagement' as trigger_type,
         follow_up_reference_id as trigger_reference_id
     from leads
@@ -71,7 +86,7 @@ things_that_happened as (
         tenant_id,
         customer_id,
         run_started_at as happened_at,
-        3 as trigger_rank,
+        4 as trigger_rank,
         'engagement' as trigger_type,
         reference_id as trigger_reference_id
     from engaged_runs
@@ -116,7 +131,7 @@ thresholds_crossed as (
         tenant_id,
         customer_id,
         {{ add_days('started_at', 'threshold_days + 1') }} as happened_at,
-        4 as trigger_rank,
+        5 as trigger_rank,
         'time_based' as trigger_type,
         cast(null as {{ dbt.type_string() }}) as trigger_reference_id
     from clocks

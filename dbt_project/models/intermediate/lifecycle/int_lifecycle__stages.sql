@@ -1,6 +1,8 @@
 -- The stage at every instant. Churned is the only stage that remembers the one before: a stretch
 -- without engagement longer than the threshold is churned once the customer stood in a stage that
--- churns just before it or during it, and stays so until the stretch ends.
+-- churns just before it or during it, and stays so until the stretch ends. A stage set by hand holds
+-- until something happens or a crossed threshold changes what the rules say, and is then the stage
+-- before.
 with facts as (
     select * from {{ ref('int_lifecycle__facts') }}
 ),
@@ -16,6 +18,7 @@ base_stages as (
         facts.happened_at,
         facts.trigger_type,
         facts.trigger_reference_id,
+        facts.manual_stage,
         facts.run_number,
         facts.days_since_engagement > settings.churned_days as is_idle,
         case
@@ -45,25 +48,55 @@ base_stages as (
     inner join settings on facts.tenant_id = settings.tenant_id
 ),
 
-with_next as (
+with_neighbours as (
     select
         base_stages.*,
-        lead(is_idle) over (
-            partition by tenant_id, customer_id, run_number order by happened_at
-        ) as is_next_idle
+        lag(base_stage) over run as previous_base_stage,
+        lag(is_idle) over run as is_previous_idle,
+        lead(is_idle) over run as is_next_idle
     from base_stages
+    window run as (partition by tenant_id, customer_id, run_number order by happened_at)
 ),
 
+-- Every run begins with something that happened, so no decision reaches into the next run.
+decisions as (
+    select
+        with_neighbours.*,
+        sum(
+            case
+                when
+                    trigger_type = 'time_based'
+                    and base_stage is not distinct from previous_base_stage
+                    and is_idle is not distinct from is_previous_idle
+                    then 0
+                else 1
+            end
+        ) over run as decision_number,
+        count(manual_stage) over run as manual_number
+    from with_neighbours
+    window run as (partition by tenant_id, customer_id, run_number order by happened_at)
+),
+
+held as (
+    select
+        decisions.*,
+        max(manual_stage) over (
+            partition by tenant_id, customer_id, run_number, decision_number
+        ) as held_stage
+    from decisions
+),
+
+-- What was before a stage set by hand is forgotten.
 with_memory as (
     select
-        with_next.*,
+        held.*,
         bool_or(
-            base_stage in ('at_risk', 'customer', 'repeat')
+            coalesce(held_stage, base_stage) in ('at_risk', 'customer', 'repeat', 'churned')
             and (is_idle or coalesce(is_next_idle, false))
         ) over (
-            partition by tenant_id, customer_id, run_number order by happened_at
+            partition by tenant_id, customer_id, run_number, manual_number order by happened_at
         ) as is_churning
-    from with_next
+    from held
 ),
 
 final as (
@@ -73,7 +106,11 @@ final as (
         happened_at,
         trigger_type,
         trigger_reference_id,
-        case when is_idle and is_churning then 'churned' else base_stage end as stage
+        case
+            when held_stage is not null then held_stage
+            when is_idle and is_churning then 'churned'
+            else base_stage
+        end as stage
     from with_memory
 )
 

@@ -1,0 +1,153 @@
+{{ config(
+    unique_key=['tenant_id', 'score_on', 'lead_band'],
+    indexes=[
+        {'columns': ['tenant_id', 'score_on', 'lead_band'], 'unique': true},
+    ],
+) }}
+
+with history as (
+    select * from {{ ref('lead_score_history') }}
+),
+
+tenants as (
+    select * from {{ ref('int_tenants__settings') }}
+),
+
+lead_bands as (
+    select * from {{ ref('int_scoring__lead_bands') }}
+),
+
+dated as (
+    select
+        history.tenant_id,
+        history.customer_id,
+        history.valid_from,
+        history.lead_score,
+        history.lead_band,
+        {{ tenant_date('history.valid_from', 'tenants.time_zone') }} as score_on,
+        {{ tenant_date(as_of(), 'tenants.time_zone') }} as last_on
+    from history
+    inner join tenants on history.tenant_id = tenants.tenant_id
+),
+
+with_neighbours as (
+    select
+        dated.*,
+        lag(lead_score) over replay as previous_score,
+        lead(score_on) over replay as next_on
+    from dated
+    window replay as (partition by tenant_id, customer_id order by valid_from)
+),
+
+with_changes as (
+    select
+        with_neighbours.*,
+        max(case when lead_score <> previous_score then 1 else 0 end)
+            over (partition by tenant_id, customer_id, score_on) as changed_count
+    from with_neighbours
+),
+
+-- A customer's last score of a day stands until the day on which the next one begins.
+ends_of_days as (
+    select
+        tenant_id,
+        customer_id,
+        score_on,
+        next_on,
+        lead_score,
+        lead_band,
+        changed_count
+    from with_changes
+    where next_on is null or score_on < next_on
+),
+
+-- Coming to a band adds a customer and a score to it, leaving takes them away again.
+movements as (
+    select
+        tenant_id,
+        score_on,
+        lead_band,
+        1 as customer_delta,
+        lead_score as score_delta,
+        changed_count
+    from ends_of_days
+
+    union all
+
+    select
+        tenant_id,
+        next_on as score_on,
+        lead_band,
+        -1 as customer_delta,
+        -lead_score as score_delta,
+        0 as changed_count
+    from ends_of_days
+    where next_on is not null
+),
+
+movements_per_day as (
+    select
+        tenant_id,
+        score_on,
+        lead_band,
+        sum(customer_delta) as customer_delta,
+        sum(score_delta) as score_delta,
+        sum(changed_count) as changed_count
+    from movements
+    group by tenant_id, score_on, lead_band
+),
+
+bounds_per_tenant as (
+    select
+        tenant_id,
+        min(score_on) as first_on,
+        max(last_on) as last_on
+    from dated
+    group by tenant_id
+),
+
+days as (
+    select
+        bounds_per_tenant.tenant_id,
+        cast(calendar.instant as date) as score_on
+    from bounds_per_tenant
+    cross join
+        lateral {{ dates_between(
+            'bounds_per_tenant.first_on', 'bounds_per_tenant.last_on', 'day'
+        ) }} as calendar (instant)
+),
+
+running as (
+    select
+        days.tenant_id,
+        days.score_on,
+        lead_bands.lead_band,
+        sum(coalesce(movements_per_day.customer_delta, 0)) over so_far as customers,
+        sum(coalesce(movements_per_day.score_delta, 0)) over so_far as score_sum,
+        coalesce(movements_per_day.changed_count, 0) as changed_customers
+    from days
+    -- every tenant has bands
+    inner join lead_bands on days.tenant_id = lead_bands.tenant_id
+    left join movements_per_day
+        on
+            days.tenant_id = movements_per_day.tenant_id
+            and days.score_on = movements_per_day.score_on
+            and lead_bands.lead_band = movements_per_day.lead_band
+    window so_far as (
+        partition by days.tenant_id, lead_bands.lead_band
+        order by days.score_on
+    )
+),
+
+final as (
+    select
+        tenant_id,
+        score_on,
+        lead_band,
+        cast(customers as {{ dbt.type_bigint() }}) as customers,
+        cast(cast(score_sum as numeric) / nullif(customers, 0) as numeric(6, 2)) as average_score,
+        cast(changed_customers as {{ dbt.type_bigint() }}) as changed_customers
+    from running
+)
+
+select * from final

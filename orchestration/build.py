@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from orchestration.seeds.files import SeedError
 from orchestration.settings import Settings
-from orchestration.warehouse.builds import Build, build_of_run, locked, parse_as_of
+from orchestration.warehouse.builds import Build, build_of_run, building, locked, parse_as_of
 from orchestration.warehouse.database import engine, migrate
 from orchestration.warehouse.errors import JourneyError
 
@@ -103,6 +104,7 @@ def build(
     Raises:
         AsOfError: `as_of` is not an instant.
         BuildRunning: another build holds the warehouse.
+        SeedError: a seed is not even text; every other fault of a seed is in the report.
         TransformError: the dbt project does not parse, or the selection matches nothing.
         DatabaseUnavailable: the database cannot be reached.
         KeyboardInterrupt: the build was interrupted, and is recorded as such.
@@ -117,8 +119,13 @@ def build(
         from orchestration.defs.run import run_job
 
         started = time.time() - (time.perf_counter() - start)
-        with _told(progress):
-            outcome = run_job(settings, instant, full_refresh=full_refresh, select=select)
+        try:
+            with _told(progress):
+                outcome = run_job(settings, instant, full_refresh=full_refresh, select=select)
+        except SeedError:
+            # dbt cannot even read the project, so that there is no run to record the failure
+            with building(database, instant, {"full_refresh": full_refresh}):
+                raise
         with database.connect() as connection:
             record = build_of_run(connection, outcome.run_id)
     finally:

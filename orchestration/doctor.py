@@ -52,7 +52,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         checks += [("postgres binaries", _binaries), ("port", _port)]
     checks += [
         ("database", _database),
-        ("tenants", _tenants),
+        ("seeds", _seeds),
         ("landing zone", _landing),
         ("dbt project", _dbt_project),
     ]
@@ -154,10 +154,11 @@ def _database(settings: Settings) -> str:
     return f"PostgreSQL {version} at {database.url.host}:{database.url.port or 5432}, migrated"
 
 
-def _tenants(_: Settings) -> str:
-    from orchestration.ingest.tenants import read_tenants
+def _seeds(_: Settings) -> str:
+    from orchestration.seeds.check import check_seeds
 
-    return f"{len(read_tenants(SEEDS_DIR / 'tenants.csv'))} listed in seeds/tenants.csv"
+    rows = check_seeds(SEEDS_DIR)
+    return f"{len(rows)} files with {sum(rows.values())} rows, {rows['tenants']} of them tenants"
 
 
 def _landing(settings: Settings) -> str:

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any, cast
 import psycopg
 import sqlalchemy
 
-from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, Settings
+from orchestration.seeds.check import check_seeds
+from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, SEEDS_DIR, Settings
 from orchestration.warehouse.database import engine
 from orchestration.warehouse.errors import JourneyError
 from orchestration.warehouse.storage import locked, make_folder, write_private
@@ -39,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 DBT_FOLDERS = (
     DBT_PROJECT_DIR,
-    PROJECT_ROOT / "seeds",
+    SEEDS_DIR,
     PROJECT_ROOT / "macros",
     PROJECT_ROOT / "tests" / "dbt",
 )
@@ -186,7 +187,7 @@ def transform_events(
     with_tests_of_selected: bool = True,
     full_refresh: bool = False,
 ) -> Generator[dict[str, Any], None, TransformReport]:
-    """Run `dbt build` and yield dbt's own event for every node as soon as it ends.
+    """Check the seeds, run `dbt build`, and yield dbt's own event for every node as it ends.
 
     When the caller stops (an interrupt, or the generator is closed), the queries under way are
     cancelled and dbt has ended before the call returns.
@@ -199,9 +200,11 @@ def transform_events(
         full_refresh: rebuild incremental models from nothing, where they allow it.
 
     Raises:
+        SeedError: a seed cannot be used; nothing was changed.
         TransformError: the project does not parse, or the selection matches nothing.
     """
     start = time.perf_counter()
+    check_seeds(SEEDS_DIR)
     manifest = load_manifest(settings)
     parse_seconds = time.perf_counter() - start
     arguments = [
@@ -444,6 +447,8 @@ def _parse_if_changed(settings: Settings) -> None:
     with dbt_environment(settings):
         outcome = dbtRunner().invoke(["parse", *_common_arguments(settings)])
     if outcome.exception is not None or not outcome.success:
+        # a seed that dbt cannot even decode is told better by its file and line
+        check_seeds(SEEDS_DIR)
         raise TransformError(
             f"The dbt project in {DBT_PROJECT_DIR} does not parse: {outcome.exception}"
         ) from outcome.exception

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from orchestration.ingest.errors import TenantsError
+from orchestration.seeds.files import read_seed, repeated
 
 COLUMNS = ("tenant_id", "name", "time_zone", "currency", "phone_region")
 TENANT_ID = re.compile(r"[a-z0-9][a-z0-9_-]*")
-CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 @dataclass(frozen=True)
@@ -30,53 +30,49 @@ def read_tenants(file: Path) -> dict[str, Tenant]:
     """Read the list of tenants, by tenant_id.
 
     Raises:
-        TenantsError: the file is missing, or a line cannot be used; the message names it.
+        TenantsError: the file is missing, or lines cannot be used; the message names each.
     """
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            reader = csv.DictReader(opened)
-            header = tuple(reader.fieldnames or ())
-            missing = [column for column in COLUMNS if column not in header]
-            if missing:
-                raise TenantsError(f"{file}: column {', '.join(missing)} is missing")
-            tenants: dict[str, Tenant] = {}
-            for row in reader:
-                tenant = _tenant(row, f"{file} line {reader.line_num}")
-                if tenant.tenant_id in tenants:
-                    raise TenantsError(
-                        f"{file} line {reader.line_num}: tenant {tenant.tenant_id} is listed twice"
-                    )
-                tenants[tenant.tenant_id] = tenant
-    except FileNotFoundError:
-        raise TenantsError(
-            f"{file} is missing; it lists the tenants, with the columns {', '.join(COLUMNS)}"
-        ) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise TenantsError(f"{file} cannot be read: {error}") from error
-    return tenants
+    seed = read_seed(file, str(file), COLUMNS, more_columns=True)
+    for row in seed.rows:
+        for problem in tenant_faults(row.values):
+            seed.blame(row.line, problem)
+    for row, first in repeated(seed.rows, ["tenant_id"]):
+        seed.blame(row.line, f"tenant {row['tenant_id']} stands in line {first.line} already")
+    if seed.findings:
+        raise TenantsError("\n".join(map(str, sorted(seed.findings))))
+    return {
+        row["tenant_id"]: Tenant(**{column: row[column] for column in COLUMNS}) for row in seed.rows
+    }
 
 
-def _tenant(row: dict[str, str | None], where: str) -> Tenant:
+def tenant_faults(values: Mapping[str, str]) -> Iterator[str]:
+    """Why a line of the list cannot be used: nothing when it can."""
     from phonenumbers import SUPPORTED_REGIONS
 
-    values = {column: (row.get(column) or "").strip() for column in COLUMNS}
     if not TENANT_ID.fullmatch(values["tenant_id"]):
-        raise TenantsError(
-            f"{where}: tenant_id {values['tenant_id']!r} must be lower-case letters, digits, "
-            "_ or -, because it names a folder"
+        yield (
+            f"tenant_id {values['tenant_id']!r} must be lower-case letters, digits, _ or -, "
+            "because it names a folder"
         )
-    try:
-        ZoneInfo(values["time_zone"])
-    except (KeyError, ValueError, OSError):
-        raise TenantsError(
-            f"{where}: time_zone {values['time_zone']!r} is unknown; write it like Europe/Berlin"
-        ) from None
-    if not CURRENCY.fullmatch(values["currency"]):
-        raise TenantsError(
-            f"{where}: currency {values['currency']!r} is not an ISO 4217 code such as EUR"
-        )
+    if not is_time_zone(values["time_zone"]):
+        yield f"time_zone {values['time_zone']!r} is unknown; write it like Europe/Berlin"
+    if not is_currency(values["currency"]):
+        yield f"currency {values['currency']!r} is no ISO 4217 code like EUR"
     if values["phone_region"] not in SUPPORTED_REGIONS:
-        raise TenantsError(
-            f"{where}: phone_region {values['phone_region']!r} is not a region such as DE"
-        )
-    return Tenant(**values)
+        yield f"phone_region {values['phone_region']!r} is no region like DE"
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether this is an IANA time zone."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def is_currency(code: str) -> bool:
+    """Whether this is, or was, a currency of ISO 4217."""
+    from babel.numbers import is_currency as is_known
+
+    return is_known(code)

@@ -135,8 +135,9 @@ def test_a_failed_check_fails_the_build_and_holds_every_message_back(
     assert report.written == {}
     (error,) = report.errors
     assert re.search(
-        r"assert_every_order_has_an_exchange_rate: 1 row, such as tenant_id=\w+, currency=XTS, "
-        r"tenant_currency=[A-Z]{3}, ordered_on=[0-9-]{10}, order_count=1\. A returned row is a "
+        r"assert_every_order_has_an_exchange_rate: 1 row, such as currency=XTS, "
+        r"tenant_currency=[A-Z]{3}, ordered_on=([0-9-]{10}), "
+        r"line_to_add=XTS,[A-Z]{3},\1,\?, order_count=1\. A returned row is a "
         r"currency without a rate .*seeds/exchange_rates\.csv\. See the rows with",
         error,
     )

@@ -125,8 +125,8 @@ TENANTS = "tenant_id,name,time_zone,currency,phone_region\n"
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "is missing"),
-        ("tenant_id,name\n", "time_zone, currency, phone_region is missing"),
+        (None, "cannot be read"),
+        ("tenant_id,name\n", "line 1: column time_zone, currency, phone_region is missing"),
         (TENANTS + "a,A,Europe/Berlin,EUR,DE\na,B,Europe/Berlin,EUR,DE\n", "line 3: tenant a"),
         (TENANTS + "../a,A,Europe/Berlin,EUR,DE\n", "line 2: tenant_id '../a'"),
         (TENANTS + "a,A,Europe/Atlantis,EUR,DE\n", "time_zone 'Europe/Atlantis' is unknown"),

@@ -1,0 +1,1 @@
+"""The seeds as people edit them, checked before a build changes anything."""

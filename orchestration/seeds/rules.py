@@ -1,0 +1,261 @@
+"""What must hold across the rows of the seeds, beyond the declaration of each column.
+
+Every rule is a pure function of sound seeds and yields what is wrong: seed, line, problem.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+from orchestration.ingest.tenants import is_currency, tenant_faults
+from orchestration.seeds.files import Row
+from orchestration.seeds.identity import identity_rules
+
+Seeds = Mapping[str, Sequence[Row]]
+Problem = tuple[str, int, str]
+Rule = Callable[[Seeds], Iterator[Problem]]
+
+DEFAULT = "*"
+"""Stands for every tenant that has no rows of its own."""
+MAY_BE_EMPTY = ("vip_lapse_days",)
+"""Settings whose rule an empty value switches off."""
+DISCOUNTS = ("percentage_discount", "fixed_discount")
+LARGEST_PERCENTAGE = 100
+BOUNDS = (
+    ("min_lifetime_value", "max_lifetime_value"),
+    ("min_orders", "max_orders"),
+    ("min_days_since_purchase", "max_days_since_purchase"),
+    ("min_days_inactive", "max_days_inactive"),
+)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Values from `start` to below `end`; None means that there is no such end."""
+
+    line: int
+    start: Decimal | None
+    end: Decimal | None
+
+
+def known_values(rows: Sequence[Row], column: str, tenant_id: str) -> set[str]:
+    """The values of a column that a row of this tenant may name; a default row any tenant's."""
+    is_per_tenant = column != "tenant_id" and any(row["tenant_id"] for row in rows)
+    if is_per_tenant and tenant_id != DEFAULT:
+        rows = for_tenant(rows, tenant_id)
+    return {row[column] for row in rows}
+
+
+def for_tenant(rows: Iterable[Row], tenant_id: str) -> list[Row]:
+    """The tenant's own rows, or the default ones when it has none."""
+    rows = list(rows)
+    own = [row for row in rows if row["tenant_id"] == tenant_id]
+    return own or [row for row in rows if row["tenant_id"] == DEFAULT]
+
+
+def tenants(seeds: Seeds) -> Iterator[Problem]:
+    """A tenant's time zone, currency and region are known."""
+    for row in seeds["tenants"]:
+        for problem in tenant_faults(row.values):
+            yield "tenants", row.line, problem
+
+
+def currencies(seeds: Seeds) -> Iterator[Problem]:
+    """Rates and minor units are those of currencies."""
+    for seed, columns in (
+        ("exchange_rates", ("currency", "to_currency")),
+        ("currency_minor_units", ("currency",)),
+    ):
+        for row in seeds[seed]:
+            for column in columns:
+                if not is_currency(row[column]):
+                    yield seed, row.line, f"{column} {row[column]!r} is no ISO 4217 code like EUR"
+
+
+def settings(seeds: Seeds) -> Iterator[Problem]:
+    """Every setting is a number, unless an empty one switches its rule off."""
+    for row in seeds["tenant_settings"]:
+        if not row["value"] and row["setting"] not in MAY_BE_EMPTY:
+            yield "tenant_settings", row.line, f"value: {row['setting']} needs a number"
+
+
+def rfm_thresholds(seeds: Seeds) -> Iterator[Problem]:
+    """In every dimension, every value earns points once."""
+    rows = seeds["rfm_thresholds"]
+    for dimension in ("recency", "frequency", "monetary"):
+        of_dimension = [row for row in rows if row["dimension"] == dimension]
+        # days and orders are never below zero
+        least = None if dimension == "monetary" else Decimal(0)
+        for tenant_id in _tenants_and_default(seeds):
+            ranges = [
+                Range(row.line, row.number("min_value"), row.number("max_value"))
+                for row in for_tenant(of_dimension, tenant_id)
+            ]
+            for line, problem in coverage_faults(ranges, least, None):
+                yield "rfm_thresholds", line, f"{dimension}: {problem}"
+
+
+def lead_bands(seeds: Seeds) -> Iterator[Problem]:
+    """Every score that a tenant's weights and points can give has one band."""
+    for tenant_id in _tenants_and_default(seeds):
+        least, greatest = _possible_scores(seeds, tenant_id)
+        ranges = [
+            Range(row.line, Decimal(row["min_score"]), Decimal(row["max_score"]) + 1)
+            for row in for_tenant(seeds["lead_bands"], tenant_id)
+        ]
+        if not ranges and tenant_id != DEFAULT:
+            yield "lead_bands", 0, f"no band for tenant {tenant_id}; add rows for it, or for *"
+        for line, problem in coverage_faults(ranges, least, greatest + 1):
+            yield "lead_bands", line, problem
+
+
+def loyalty_tiers(seeds: Seeds) -> Iterator[Problem]:
+    """Every tier can be held: no higher one asks for nothing more."""
+    for tenant_id in _tenants_and_default(seeds):
+        own = for_tenant(seeds["loyalty_tiers"], tenant_id)
+        for lower in own:
+            for higher in own:
+                if int(lower["tier_order"]) < int(higher["tier_order"]) and all(
+                    (higher.number(minimum) or 0) <= (lower.number(minimum) or 0)
+                    for minimum in ("min_points", "min_lifetime_value", "min_orders")
+                ):
+                    yield (
+                        "loyalty_tiers",
+                        lower.line,
+                        f"{lower['tier_id']} is never held, because {higher['tier_id']} in line "
+                        f"{higher.line} stands above it and asks for nothing more",
+                    )
+
+
+def bounds(seeds: Seeds) -> Iterator[Problem]:
+    """No criterion of a segment or campaign asks for more than it allows."""
+    for seed in ("segment_definitions", "winback_campaign_definitions"):
+        for row in seeds[seed]:
+            for minimum, maximum in BOUNDS:
+                least, most = row.number(minimum), row.number(maximum)
+                if least is not None and most is not None and least > most:
+                    yield (
+                        seed,
+                        row.line,
+                        f"{minimum} {least} is above {maximum} {most}, so nobody fits",
+                    )
+
+
+def segments(seeds: Seeds) -> Iterator[Problem]:
+    """A cooldown has its days."""
+    for row in seeds["segment_definitions"]:
+        if row["reentry_policy"] == "cooldown" and not row["reentry_cooldown_days"]:
+            yield (
+                "segment_definitions",
+                row.line,
+                "reentry_cooldown_days: the policy cooldown needs a number of days",
+            )
+
+
+def campaigns(seeds: Seeds) -> Iterator[Problem]:
+    """A discount has its value, and a campaign begins before it ends."""
+    for row in seeds["winback_campaign_definitions"]:
+        kind, value = row["incentive_type"], row.number("incentive_value")
+        if kind in DISCOUNTS and value is None:
+            yield _of_campaign(row, f"incentive_value: a {kind} needs a number")
+        if kind == DISCOUNTS[0] and value is not None and value > LARGEST_PERCENTAGE:
+            yield _of_campaign(row, f"incentive_value: {value} percent is above 100")
+        if row["ends_at"] and instant(row["starts_at"]) >= instant(row["ends_at"]):
+            yield _of_campaign(row, "ends_at is not after starts_at, so it never sends")
+
+
+def coverage_faults(
+    ranges: Iterable[Range], least: Decimal | None, limit: Decimal | None
+) -> Iterator[tuple[int, str]]:
+    """Where ranges leave a value out or take one twice: the line, and the way out.
+
+    Args:
+        ranges: in any order.
+        least: the least value that occurs; None when there is no such end.
+        limit: the first value that is beyond everything that occurs; None likewise.
+    """
+    whole = []
+    for one in ranges:
+        if one.start is not None and one.end is not None and one.start >= one.end:
+            yield one.line, f"holds nothing: it starts at {one.start} and ends before {one.end}"
+        else:
+            whole.append(one)
+    whole.sort(key=lambda one: (one.start is not None, one.start or 0, one.line))
+    if not whole:
+        return
+    first = whole[0]
+    if first.start is not None and (least is None or first.start > least):
+        way_out = "leave its start empty" if least is None else f"let it start at {least}"
+        yield first.line, f"nothing covers values below {first.start}; {way_out}"
+    furthest = first
+    for one in whole[1:]:
+        if one.start is None or furthest.end is None or one.start < furthest.end:
+            end = "without end" if furthest.end is None else f"to below {furthest.end}"
+            yield (
+                one.line,
+                f"overlaps line {furthest.line}, which goes on {end}; "
+                "let one start where the other ends",
+            )
+        elif one.start > furthest.end:
+            yield (
+                one.line,
+                f"nothing covers {furthest.end} to below {one.start}, between line "
+                f"{furthest.line} and this one; let it start at {furthest.end}",
+            )
+        if furthest.end is not None and (one.end is None or one.end > furthest.end):
+            furthest = one
+    if furthest.end is not None and (limit is None or furthest.end < limit):
+        way_out = "leave its end empty" if limit is None else f"let it go up to below {limit}"
+        yield furthest.line, f"nothing covers values from {furthest.end} on; {way_out}"
+
+
+def instant(text: str) -> datetime:
+    """A value of a timestamptz column; without an offset it is in UTC."""
+    iso = re.sub(r" ?(UTC|Z)$", "+00:00", text)
+    value = datetime.fromisoformat(re.sub(r" ([+-])", r"\1", iso))
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _tenants_and_default(seeds: Seeds) -> list[str]:
+    return [*(row["tenant_id"] for row in seeds["tenants"]), DEFAULT]
+
+
+def _possible_scores(seeds: Seeds, tenant_id: str) -> tuple[Decimal, Decimal]:
+    """The least and the greatest lead score, rounded as the database rounds."""
+    weights = {
+        row["setting"].removesuffix("_weight"): Decimal(row["value"])
+        for owner in (DEFAULT, tenant_id)
+        for row in seeds["tenant_settings"]
+        if row["tenant_id"] == owner and row["setting"].endswith("_weight")
+    }
+    least = greatest = Decimal(0)
+    for dimension, weight in weights.items():
+        of_dimension = [row for row in seeds["rfm_thresholds"] if row["dimension"] == dimension]
+        points = [int(row["points"]) for row in for_tenant(of_dimension, tenant_id)]
+        least += weight * min(points)
+        greatest += weight * max(points)
+    whole = Decimal(1)
+    return least.quantize(whole, ROUND_HALF_UP), greatest.quantize(whole, ROUND_HALF_UP)
+
+
+def _of_campaign(row: Row, problem: str) -> Problem:
+    return "winback_campaign_definitions", row.line, problem
+
+
+RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
+    (("tenants",), tenants),
+    (("exchange_rates", "currency_minor_units"), currencies),
+    (("tenant_settings",), settings),
+    (("rfm_thresholds", "tenants"), rfm_thresholds),
+    (("lead_bands", "rfm_thresholds", "tenant_settings", "tenants"), lead_bands),
+    (("loyalty_tiers", "tenants"), loyalty_tiers),
+    (("segment_definitions", "winback_campaign_definitions"), bounds),
+    (("segment_definitions",), segments),
+    (("winback_campaign_definitions",), campaigns),
+    (("identity_rules", "identifier_types", "tenants"), identity_rules),
+)
+"""Every rule with the seeds that it reads."""

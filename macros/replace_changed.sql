@@ -6,7 +6,7 @@
     the old rows until it commits, and the table keeps its identity: views on it, policies, grants and
     indexes survive, and a build that changes nothing writes nothing.
 
-    `within` names the model that lists what this build derives anew, such as the touched customers:
+    `within` in the meta of a model names the model that lists what this build derives anew, such as the touched customers:
     rows about anything else stand as they are. `within_as` gives the target's names of its columns
     where they differ.
 #}
@@ -22,14 +22,14 @@
     {%- set key_matches -%}
         {%- for key in keys %}fresh.{{ adapter.quote(key) }} = published.{{ adapter.quote(key) }}{{ ' and ' if not loop.last }}{% endfor -%}
     {%- endset -%}
-    {%- set within = config.get('within') -%}
+    {%- set within = config.get('meta', {}).get('within') -%}
     {%- if within -%}{{ require_same_derivation(target) }}{%- endif -%}
 
     delete from {{ target }} as published
     {%- if within and not is_whole_derivation() %}
     using {{ previous(within) }} as touched
     where
-        {%- set own_names = config.get('within_as', {}) %}
+        {%- set own_names = config.get('meta', {}).get('within_as', {}) %}
         {%- for column in touched_columns(within) %}
         touched.{{ column }} = published.{{ own_names.get(column, column) }} and
         {%- endfor %}
@@ -80,5 +80,5 @@
 
 {#- Statistics after a whole derivation; after a partial one autovacuum looks after the table. -#}
 {% macro analyze_after_whole() %}
-    {% if is_whole_derivation() or not config.get('within') %}analyze {{ this }}{% endif %}
+    {% if is_whole_derivation() or not config.get('meta', {}).get('within') %}analyze {{ this }}{% endif %}
 {% endmacro %}

@@ -29,6 +29,7 @@ import sqlalchemy
 
 from orchestration.seeds.check import check_seeds
 from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, SEEDS_DIR, Settings
+from orchestration.warehouse.builds import Coverage
 from orchestration.warehouse.database import engine
 from orchestration.warehouse.errors import JourneyError
 from orchestration.warehouse.storage import locked, make_folder, write_private
@@ -45,6 +46,7 @@ DBT_FOLDERS = (
     PROJECT_ROOT / "tests" / "dbt",
 )
 DBT_SUFFIXES = (".sql", ".yml", ".yaml", ".csv", ".md")
+DERIVING_SUFFIXES = (".sql", ".csv")
 RESULT_EVENTS = ("LogModelResult", "LogSeedResult", "LogSnapshotResult", "LogTestResult")
 START_EVENT = "LogStartLine"
 FAILED_STATUSES = ("error", "fail", "runtime error")
@@ -156,6 +158,7 @@ def transform(
     settings: Settings,
     as_of: datetime,
     *,
+    since: Coverage | None = None,
     select: Sequence[str] = (),
     with_tests_of_selected: bool = True,
     full_refresh: bool = False,
@@ -167,6 +170,7 @@ def transform(
     events = transform_events(
         settings,
         as_of,
+        since=since,
         select=select,
         with_tests_of_selected=with_tests_of_selected,
         full_refresh=full_refresh,
@@ -183,6 +187,7 @@ def transform_events(
     settings: Settings,
     as_of: datetime,
     *,
+    since: Coverage | None = None,
     select: Sequence[str] = (),
     with_tests_of_selected: bool = True,
     full_refresh: bool = False,
@@ -195,6 +200,8 @@ def transform_events(
     Args:
         settings: where the warehouse is.
         as_of: the instant to describe.
+        since: what the tables cover already, so that only what changed since is derived; nothing
+            means that everything is.
         select: dbt selections; nothing means the whole project.
         with_tests_of_selected: also run the tests that hang on selected models.
         full_refresh: rebuild incremental models from nothing, where they allow it.
@@ -207,12 +214,15 @@ def transform_events(
     check_seeds(SEEDS_DIR)
     manifest = load_manifest(settings)
     parse_seconds = time.perf_counter() - start
+    variables: dict[str, Any] = {"as_of": _text(as_of)}
+    if since is not None:
+        variables |= {"since_load_id": since.load_id, "since_as_of": _text(since.as_of)}
     arguments = [
         "build",
         "--exclude-resource-type",
         "unit_test",
         "--vars",
-        json.dumps({"as_of": as_of.astimezone(UTC).isoformat(timespec="microseconds")}),
+        json.dumps(variables),
         "--no-write-json",
         *_common_arguments(settings),
     ]
@@ -231,8 +241,20 @@ def transform_events(
     return TransformReport(nodes, time.perf_counter() - start, parse_seconds)
 
 
+def project_fingerprint() -> str:
+    """A hash of the SQL, macros and seeds: tables made by other ones are no ground to build on."""
+    digest = hashlib.sha256(version("dbt-core").encode())
+    for path in sorted(_project_files()):
+        if path.suffix in DERIVING_SUFFIXES:
+            digest.update(f"{path.relative_to(PROJECT_ROOT)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 def list_tables(settings: Settings, select: str) -> set[str]:
-    """The unique ids of the seeds, models and snapshots that a dbt selection means.
+    """The seeds, models and snapshots that a dbt selection means, and what they are made from.
+
+    The intermediate tables hold what the last build derived, which may be little: whoever builds a
+    model needs them anew.
 
     Raises:
         TransformError: the project does not parse, or the selection is wrong or matches nothing.
@@ -251,6 +273,12 @@ def list_tables(settings: Settings, select: str) -> set[str]:
     found = {str(json.loads(line)["unique_id"]) for line in lines}
     if not found:
         raise _nothing_matches(select)
+    waiting = list(found)
+    while waiting:
+        for parent in manifest.nodes[waiting.pop()].depends_on_nodes:
+            if parent in manifest.nodes and parent not in found:
+                found.add(parent)
+                waiting.append(parent)
     return found
 
 
@@ -355,6 +383,10 @@ def _nothing_matches(select: str) -> TransformError:
         f"The selection {select!r} matches nothing in {DBT_PROJECT_DIR}. Name a model, or use "
         "dbt's notation, like customers+ or path:models/marts"
     )
+
+
+def _text(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _progress_line(data: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@
         group by tenant_id, cluster_id
     ),
 
-    pairs_apart as (
+    apart_per_cluster as (
         select
             tenant_id,
             cluster_id,
@@ -73,10 +73,10 @@
             on
                 steps.tenant_id = starts.tenant_id
                 and steps.cluster_id = starts.cluster_id
-        left join pairs_apart
+        left join apart_per_cluster
             on
-                steps.tenant_id = pairs_apart.tenant_id
-                and steps.cluster_id = pairs_apart.cluster_id
+                steps.tenant_id = apart_per_cluster.tenant_id
+                and steps.cluster_id = apart_per_cluster.cluster_id
         cross join lateral (
             select
                 case
@@ -102,7 +102,7 @@
                         ),
                         (
                             select 'rule'
-                            from unnest(pairs_apart.numbers_a, pairs_apart.numbers_b) as pair (a, b)
+                            from unnest(apart_per_cluster.numbers_a, apart_per_cluster.numbers_b) as pair (a, b)
                             where
                                 (
                                     steps.groups[pair.a] = steps.groups[edge.node_number_a]

@@ -9,7 +9,7 @@ from dagster_dbt import dbt_assets
 
 from orchestration.defs.dbt_events import LayerTranslator, selected_nodes, to_dagster_events
 from orchestration.settings import Settings
-from orchestration.transform import TransformReport, transform_events
+from orchestration.transform import TransformReport, project_fingerprint, transform_events
 from orchestration.warehouse.builds import OpenBuild
 
 DBT_STEP = "dbt_build"
@@ -31,12 +31,15 @@ def dbt_models(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefinit
         build: OpenBuild = context.resources.build
         select = selected_nodes(context, models, manifest)
         with build.step("transform"):
+            full_refresh = build.record.details["full_refresh"]
+            covered = build.coverage_before(project_fingerprint())
             events = transform_events(
                 settings,
                 build.record.as_of,
+                since=None if select or full_refresh else covered,
                 select=select,
                 with_tests_of_selected=False,
-                full_refresh=build.record.details["full_refresh"],
+                full_refresh=full_refresh,
             )
             # Dagster may leave this generator where it stands
             build.before_release.callback(events.close)

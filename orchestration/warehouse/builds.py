@@ -66,6 +66,14 @@ class Build:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Coverage:
+    """What a build derived: every load up to `load_id`, as it stood at `as_of`."""
+
+    load_id: int
+    as_of: datetime
+
+
 class OpenBuild:
     """A build under way: it holds the lock, and writes its own record."""
 
@@ -90,6 +98,54 @@ class OpenBuild:
         finally:
             seconds = self.record.details.setdefault("seconds_per_step", {})
             seconds[name] = round(time.perf_counter() - start, 3)
+
+    def coverage_before(self, project: str) -> Coverage | None:
+        """What the build before this one covered, or None where this one must derive everything.
+
+        A partial derivation stands on a whole one that succeeded: at no later instant, by the same
+        project, and on tables that nobody rebuilt since. After anything else all is derived anew.
+        What this build itself covers is recorded for the next.
+
+        Args:
+            project: a fingerprint of the SQL and seeds.
+        """
+        row = self._connection.execute("select coalesce(max(load_id), 0) from ops.loads").fetchone()
+        assert row is not None
+        self.record.details["covers"] = {"load_id": row[0], "project": project}
+        before = self._connection.execute(
+            """
+            select (details -> 'covers' ->> 'load_id')::bigint, as_of
+            from (
+                select as_of, verdict, details
+                from ops.builds
+                where build_id <> %(build_id)s
+                order by started_at desc, build_id
+                limit 1
+            ) as build_before
+            where
+                verdict = 'succeeded'
+                and details ->> 'scope' = 'whole'
+                and details -> 'covers' ->> 'project' = %(project)s
+                and as_of <= %(as_of)s
+            """,
+            {
+                "build_id": self.record.build_id,
+                "project": project,
+                "as_of": self.record.as_of,
+            },
+        ).fetchone()
+        if before is None or before[1] != self._derived_instant():
+            return None
+        return Coverage(before[0], before[1].astimezone(UTC))
+
+    def _derived_instant(self) -> datetime | None:
+        exists = "select to_regclass('intermediate.int_identity__derivation') is not null"
+        if self._connection.execute(exists).fetchone() != (True,):
+            return None
+        row = self._connection.execute(
+            "select as_of from intermediate.int_identity__derivation"
+        ).fetchone()
+        return row[0] if row else None
 
     def succeed(self, scope: Scope) -> None:
         """Publish that so much of the transformation succeeded: outputs may follow."""

@@ -83,7 +83,6 @@ final as (
         ) as average_order_value,
         orders_per_customer.first_purchase_at,
         orders_per_customer.last_purchase_at,
-        {{ days_between('orders_per_customer.last_purchase_at', as_of()) }} as days_since_purchase,
         cast(
             cast({{ days_between(
                 'orders_per_customer.first_purchase_at', 'orders_per_customer.last_purchase_at'

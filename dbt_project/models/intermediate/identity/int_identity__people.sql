@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='replace_changed',
     unique_key=['tenant_id', 'identifier_key'],
-    within='int_identity__touched',
+    meta={'within': 'int_identity__touched'},
     indexes=[
         {'columns': ['tenant_id', 'identifier_key'], 'unique': true},
         {'columns': ['tenant_id', 'neighbourhood_id']},

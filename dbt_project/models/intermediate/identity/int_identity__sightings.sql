@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='replace_changed',
     unique_key=['tenant_id', 'source', 'sighting_id'],
-    within='int_identity__changes',
+    meta={'within': 'int_identity__changes'},
     indexes=[{'columns': ['tenant_id', 'source', 'sighting_id'], 'unique': true}],
 ) }}
 

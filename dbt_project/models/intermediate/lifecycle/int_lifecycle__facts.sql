@@ -1,6 +1,7 @@
 -- What was known of the customer at each of its instants.
 with instants as (
     select * from {{ ref('int_lifecycle__instants') }}
+    where {{ visible('happened_at') }}
 ),
 
 movements as (

@@ -1,5 +1,5 @@
 with eventbrite_attendees as (
-    select * from {{ ref('stg_eventbrite__attendees') }}
+    {{ owned_rows('stg_eventbrite__attendees', 'eventbrite_attendees') }}
 ),
 
 currency_minor_units as (

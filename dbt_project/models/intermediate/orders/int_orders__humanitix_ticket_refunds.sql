@@ -1,5 +1,5 @@
 with humanitix_tickets as (
-    select * from {{ ref('stg_humanitix__tickets') }}
+    {{ owned_rows('stg_humanitix__tickets', 'humanitix_tickets') }}
 ),
 
 final as (

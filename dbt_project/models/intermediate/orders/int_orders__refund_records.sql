@@ -41,9 +41,7 @@ final as (
         refunded_at,
         amount
     from all_refunds
-    where
-        amount > 0
-        and {{ visible('refunded_at') }}
+    where amount > 0
 )
 
 select * from final

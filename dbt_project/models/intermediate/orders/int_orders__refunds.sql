@@ -2,6 +2,7 @@
 -- order that was given back in full add up to exactly what it had brought in.
 with refund_records as (
     select * from {{ ref('int_orders__refund_records') }}
+    where {{ visible('refunded_at') }}
 ),
 
 orders as (

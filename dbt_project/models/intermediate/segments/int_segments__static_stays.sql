@@ -1,9 +1,19 @@
 with static_members as (
-    {{ owned_rows('stg_segments__static_members', 'static_segment_members') }}
+    select * from {{ ref('stg_segments__static_members') }}
 ),
 
 definitions as (
     select * from {{ ref('int_segments__definitions') }}
+),
+
+email_owners as (
+    select * from {{ ref('int_identity__people') }}
+    where customer_id is not null
+),
+
+phone_owners as (
+    select * from {{ ref('int_identity__people') }}
+    where customer_id is not null
 ),
 
 -- Drops members whom nobody knows by e-mail or phone, and segments that are not hand-kept and
@@ -12,7 +22,7 @@ stays_of_customers as (
     select
         static_members.tenant_id,
         static_members.segment_id,
-        static_members.customer_id,
+        coalesce(email_owners.customer_id, phone_owners.customer_id) as customer_id,
         static_members.email,
         static_members.phone,
         definitions.definition_hash,
@@ -25,8 +35,16 @@ stays_of_customers as (
             and static_members.segment_id = definitions.segment_id
             and not definitions.is_dynamic
             and definitions.is_active
+    left join email_owners
+        on
+            static_members.tenant_id = email_owners.tenant_id
+            and 'email:' || static_members.email = email_owners.identifier_key
+    left join phone_owners
+        on
+            static_members.tenant_id = phone_owners.tenant_id
+            and 'phone:' || static_members.phone = phone_owners.identifier_key
     where
-        static_members.customer_id is not null
+        coalesce(email_owners.customer_id, phone_owners.customer_id) is not null
         and static_members.added_at < coalesce(
             static_members.removed_at, {{ add_days(as_of(), 1) }}
         )

@@ -1,5 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'activity_id'],
+    meta={'within': 'int_customers__touched'},
     indexes=[
         {'columns': ['tenant_id', 'activity_id'], 'unique': true},
         {'columns': ['tenant_id', 'customer_id', 'occurred_at']},
@@ -19,7 +20,7 @@ client_events as (
 ),
 
 stage_transitions as (
-    select * from {{ ref('stage_transitions') }}
+    select * from {{ ref('int_lifecycle__transitions') }}
 ),
 
 points_movements as (

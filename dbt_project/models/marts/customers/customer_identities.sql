@@ -1,5 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'identifier_type', 'identifier'],
+    meta={'within': 'int_customers__touched'},
     indexes=[
         {'columns': ['tenant_id', 'identifier_type', 'identifier'], 'unique': true},
         {'columns': ['tenant_id', 'customer_id']},

@@ -6,6 +6,8 @@
     ],
 ) }}
 
+-- No mart changes while an order lacks its rate, so this one too waits for that test.
+-- depends_on: {{ ref('int_orders__rated') }}
 -- Kept state: a guard, a rule or a correction took part of a published customer away from it.
 with owners_before as (
     select * from {{ ref('int_identity__owners_before') }}

@@ -1,5 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'customer_id'],
+    meta={'within': 'int_customers__touched'},
     indexes=[
         {'columns': ['tenant_id', 'customer_id'], 'unique': true},
         {'columns': ['tenant_id', 'stage']},
@@ -15,20 +16,17 @@ contact_points as (
     select * from {{ ref('int_customers__contact_points') }}
 ),
 
-stages as (
-    select * from {{ ref('customer_stages') }}
-),
-
 stage_milestones as (
     select * from {{ ref('int_lifecycle__milestones') }}
 ),
 
-lead_scores as (
-    select * from {{ ref('lead_scores') }}
+present_scores as (
+    select * from {{ ref('int_scoring__history') }}
+    where valid_to is null
 ),
 
 collection_affinity as (
-    select * from {{ ref('collection_affinity') }}
+    select * from {{ ref('int_scoring__affinity') }}
 ),
 
 loyalty_accounts as (
@@ -57,9 +55,10 @@ final as (
         contact_points.phone,
         contact_points.first_name,
         contact_points.last_name,
-        stages.stage,
-        lead_scores.lead_score,
-        lead_scores.lead_band,
+        stage_milestones.stage,
+        stage_milestones.stage_since,
+        present_scores.lead_score,
+        present_scores.lead_band,
         affinity_per_customer.primary_collection,
         affinity_per_customer.collection_scores,
         metrics.total_orders,
@@ -69,10 +68,10 @@ final as (
         metrics.purchase_frequency_days,
         metrics.first_purchase_at,
         metrics.last_purchase_at,
-        metrics.days_since_purchase,
         metrics.last_email_open_at,
         metrics.last_email_click_at,
         metrics.last_site_visit_at,
+        metrics.last_engaged_at,
         metrics.became_lead_at,
         stage_milestones.became_customer_at,
         stage_milestones.became_repeat_at,
@@ -90,16 +89,12 @@ final as (
         on
             metrics.tenant_id = contact_points.tenant_id
             and metrics.customer_id = contact_points.customer_id
-    inner join stages
+    inner join present_scores
         on
-            metrics.tenant_id = stages.tenant_id
-            and metrics.customer_id = stages.customer_id
-    inner join lead_scores
-        on
-            metrics.tenant_id = lead_scores.tenant_id
-            and metrics.customer_id = lead_scores.customer_id
+            metrics.tenant_id = present_scores.tenant_id
+            and metrics.customer_id = present_scores.customer_id
     inner join tenants on metrics.tenant_id = tenants.tenant_id
-    left join stage_milestones
+    inner join stage_milestones
         on
             metrics.tenant_id = stage_milestones.tenant_id
             and metrics.customer_id = stage_milestones.customer_id

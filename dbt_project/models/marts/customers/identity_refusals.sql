@@ -1,12 +1,13 @@
 {{ config(
     unique_key=['tenant_id', 'identifier_a', 'identifier_b', 'rule'],
-    within='int_identity__touched',
-    within_as={'identifier_key': 'identifier_a'},
+    meta={'within': 'int_identity__touched', 'within_as': {'identifier_key': 'identifier_a'}},
     indexes=[
         {'columns': ['tenant_id', 'identifier_a', 'identifier_b', 'rule'], 'unique': true},
     ],
 ) }}
 
+-- No mart changes while an order lacks its rate, so this one too waits for that test.
+-- depends_on: {{ ref('int_orders__rated') }}
 with refused_by_cap as (
     select * from {{ ref('int_identity__refused_by_cap') }}
 ),

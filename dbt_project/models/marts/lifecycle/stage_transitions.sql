@@ -1,37 +1,27 @@
 {{ config(
     unique_key=['tenant_id', 'transition_id'],
+    meta={'within': 'int_customers__touched'},
     indexes=[
         {'columns': ['tenant_id', 'transition_id'], 'unique': true},
         {'columns': ['tenant_id', 'customer_id', 'transitioned_at']},
     ],
 ) }}
 
-with stages as (
-    select * from {{ ref('int_lifecycle__stages') }}
-),
-
-with_previous as (
-    select
-        stages.*,
-        lag(stage) over (
-            partition by tenant_id, customer_id order by happened_at
-        ) as from_stage
-    from stages
+with transitions as (
+    select * from {{ ref('int_lifecycle__transitions') }}
 ),
 
 final as (
     select
         tenant_id,
-        {{ hash_id(['tenant_id', 'customer_id', timestamp_text('happened_at')]) }}
-            as transition_id,
+        transition_id,
         customer_id,
         from_stage,
-        stage as to_stage,
+        to_stage,
         trigger_type,
         trigger_reference_id,
-        happened_at as transitioned_at
-    from with_previous
-    where from_stage is distinct from stage
+        transitioned_at
+    from transitions
 )
 
 select * from final

@@ -1,5 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'customer_id'],
+    meta={'within': 'int_customers__touched'},
     indexes=[
         {'columns': ['tenant_id', 'customer_id'], 'unique': true},
         {'columns': ['tenant_id', 'tier']},

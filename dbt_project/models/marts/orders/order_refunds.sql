@@ -1,8 +1,10 @@
 {{ config(
     unique_key=['tenant_id', 'refund_id'],
+    meta={'within': 'int_customers__touched'},
     indexes=[
         {'columns': ['tenant_id', 'refund_id'], 'unique': true},
         {'columns': ['tenant_id', 'order_id']},
+        {'columns': ['tenant_id', 'customer_id']},
     ],
 ) }}
 
@@ -15,6 +17,7 @@ final as (
         tenant_id,
         refund_id,
         order_id,
+        customer_id,
         refunded_at,
         amount,
         currency,

@@ -6,8 +6,8 @@
     ],
 ) }}
 
-with customer_metrics as (
-    select * from {{ ref('int_customers__metrics') }}
+with customers as (
+    select * from {{ ref('customers') }}
 ),
 
 present_scores as (
@@ -15,31 +15,26 @@ present_scores as (
     where valid_to is null
 ),
 
-tenant_settings as (
-    select * from {{ ref('int_tenants__settings') }}
-),
-
 final as (
     select
-        customer_metrics.tenant_id,
-        customer_metrics.customer_id,
+        customers.tenant_id,
+        customers.customer_id,
         present_scores.recency_score,
         present_scores.frequency_score,
         present_scores.monetary_score,
         present_scores.lead_score,
         present_scores.lead_band,
-        customer_metrics.days_since_purchase,
-        customer_metrics.total_orders,
-        customer_metrics.lifetime_value,
-        tenant_settings.currency,
+        {{ days_between('customers.last_purchase_at', as_of()) }} as days_since_purchase,
+        customers.total_orders,
+        customers.lifetime_value,
+        customers.currency,
         present_scores.valid_from as scored_at
-    from customer_metrics
-    -- every customer has a present score and a tenant
+    from customers
+    -- every customer has a present score
     inner join present_scores
         on
-            customer_metrics.tenant_id = present_scores.tenant_id
-            and customer_metrics.customer_id = present_scores.customer_id
-    inner join tenant_settings on customer_metrics.tenant_id = tenant_settings.tenant_id
+            customers.tenant_id = present_scores.tenant_id
+            and customers.customer_id = present_scores.customer_id
 )
 
 select * from final

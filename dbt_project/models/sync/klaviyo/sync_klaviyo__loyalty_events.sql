@@ -1,131 +1,21 @@
 {{ config(
     unique_key=['tenant_id', 'message_id'],
-    indexes=[{'columns': ['tenant_id', 'message_id'], 'unique': true}],
+    meta={'within': 'int_customers__touched'},
+    indexes=[
+        {'columns': ['tenant_id', 'message_id'], 'unique': true},
+        {'columns': ['tenant_id', 'customer_id']},
+    ],
 ) }}
 
-with movements as (
-    select * from {{ ref('int_loyalty__movements') }}
-),
-
-tier_steps as (
-    select * from {{ ref('int_loyalty__tier_steps') }}
-),
-
-tiers as (
-    select * from {{ ref('int_loyalty__tiers') }}
-),
-
-open_lots as (
-    select * from {{ ref('int_loyalty__open_lots') }}
+with news as (
+    select * from {{ ref('int_loyalty__news') }}
+    where
+        {{ visible('not_before') }}
+        and expires_at > {{ as_of() }}
 ),
 
 contact_points as (
     select * from {{ ref('int_customers__contact_points') }}
-),
-
-tenant_settings as (
-    select * from {{ ref('int_tenants__settings') }}
-),
-
-points_earned as (
-    select
-        movements.tenant_id,
-        movements.customer_id,
-        'points_earned' as purpose,
-        'Loyalty: points earned' as metric,
-        movements.movement_id as subject,
-        movements.occurred_at as not_before,
-        {{ add_days('movements.occurred_at', 'tenant_settings.loyalty_message_days') }}
-            as expires_at,
-        {{ json_object({
-            'points': 'movements.points',
-            'points_balance': 'movements.balance_after',
-            'movement_type': 'movements.movement_type',
-            'reference_id': 'movements.reference_id',
-            'points_expire_at': timestamp_text('movements.expires_at'),
-        }) }} as properties
-    from movements
-    inner join tenant_settings on movements.tenant_id = tenant_settings.tenant_id
-    where
-        movements.movement_type like 'earn%'
-        and movements.points > 0
-),
-
--- Losing a tier and coming back to it is no news: the first time counts.
-first_climbs as (
-    select
-        tenant_id,
-        customer_id,
-        tier,
-        min(occurred_at) as reached_at
-    from tier_steps
-    where tier_order > previous_tier_order
-    group by tenant_id, customer_id, tier
-),
-
-tiers_reached as (
-    select
-        first_climbs.tenant_id,
-        first_climbs.customer_id,
-        'tier_reached' as purpose,
-        'Loyalty: tier reached' as metric,
-        first_climbs.tier as subject,
-        first_climbs.reached_at as not_before,
-        {{ add_days('first_climbs.reached_at', 'tenant_settings.loyalty_message_days') }}
-            as expires_at,
-        {{ json_object({
-            'tier': 'first_climbs.tier',
-            'tier_name': 'tiers.tier_name',
-            'points_multiplier': 'tiers.points_multiplier',
-        }) }} as properties
-    from first_climbs
-    inner join tenant_settings on first_climbs.tenant_id = tenant_settings.tenant_id
-    inner join tiers
-        on
-            first_climbs.tenant_id = tiers.tenant_id
-            and first_climbs.tier = tiers.tier
-),
-
-points_expiring as (
-    select
-        open_lots.tenant_id,
-        open_lots.customer_id,
-        'points_expiring' as purpose,
-        'Loyalty: points expiring' as metric,
-        {{ timestamp_text('open_lots.expires_at') }} as subject,
-        {{ add_days(
-            'open_lots.expires_at', '-min(tenant_settings.points_expiring_notice_days)'
-        ) }} as not_before,
-        open_lots.expires_at,
-        {{ json_object({
-            'points': 'sum(open_lots.remaining_points)',
-            'points_expire_at': timestamp_text('open_lots.expires_at'),
-        }) }} as properties
-    from open_lots
-    inner join tenant_settings on open_lots.tenant_id = tenant_settings.tenant_id
-    group by open_lots.tenant_id, open_lots.customer_id, open_lots.expires_at
-),
-
-news as (
-    {%- for kind in ['points_earned', 'tiers_reached', 'points_expiring'] %}
-        select
-            tenant_id,
-            customer_id,
-            purpose,
-            metric,
-            {{ hash_id(['tenant_id', 'purpose', 'customer_id', 'subject']) }} as message_id,
-            not_before,
-            expires_at,
-            properties
-        from {{ kind }}
-        where
-            not_before <= {{ as_of() }}
-            and expires_at > {{ as_of() }}
-        {%- if not loop.last %}
-
-            union all
-        {% endif %}
-    {%- endfor %}
 ),
 
 -- Only people who want e-mail and can get it hear the news.

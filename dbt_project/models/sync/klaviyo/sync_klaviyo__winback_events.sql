@@ -11,8 +11,8 @@ campaigns as (
     select * from {{ ref('winback_campaigns') }}
 ),
 
-contact_points as (
-    select * from {{ ref('int_customers__contact_points') }}
+customers as (
+    select * from {{ ref('customers') }}
 ),
 
 -- The held-out share of a campaign never changes sides and hears nothing.
@@ -22,8 +22,8 @@ recipients as (
         eligibility.customer_id,
         eligibility.days_inactive,
         eligibility.lifetime_value,
-        contact_points.email,
-        contact_points.first_name,
+        customers.email,
+        customers.first_name,
         campaigns.campaign_id,
         campaigns.campaign_name,
         campaigns.incentive_type,
@@ -45,10 +45,10 @@ recipients as (
         on
             eligibility.tenant_id = campaigns.tenant_id
             and eligibility.campaign_id = campaigns.campaign_id
-    inner join contact_points
+    inner join customers
         on
-            eligibility.tenant_id = contact_points.tenant_id
-            and eligibility.customer_id = contact_points.customer_id
+            eligibility.tenant_id = customers.tenant_id
+            and eligibility.customer_id = customers.customer_id
     where
         eligibility.is_eligible
         and {{ hash_bucket(

@@ -11,7 +11,7 @@ from datetime import datetime
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
-from orchestration.activation.deliver import DeliveryReport
+from orchestration.activation.deliver import DeliveryReport, require_tenant
 from orchestration.activation.message import OUTPUTS, SYNC_SCHEMA
 from orchestration.defs.automation import JOB
 from orchestration.defs.failures import (
@@ -103,13 +103,17 @@ def run_outputs(settings: Settings, tenant: str | None = None) -> DeliveryReport
         DatabaseUnavailable: the database cannot be reached.
         KeyboardInterrupt: the delivery was interrupted.
     """
+    if tenant is not None:
+        require_tenant(tenant)
     reports: list[DeliveryReport] = []
-    definitions = dg.Definitions(assets=[output_assets(settings, reports.append)])
+    outputs = output_assets(settings, reports.append)
+    job = dg.Definitions(assets=[outputs]).resolve_implicit_global_asset_job_def()
     config = {"tenant": tenant or ""}
     with _instance(settings) as instance, delivery_lock(settings):
         try:
-            definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            job.execute_in_process(
                 instance=instance,
+                asset_selection=sorted(outputs.keys),
                 run_config={"ops": {OUTPUTS_STEP: {"config": config}}, **QUIET},
                 tags=DELIVERY_TAG,
             )

@@ -48,6 +48,9 @@ def test_the_ui_sees_the_delivery_and_what_each_output_wrote(
     report = json.loads(captured.out)
     (run,) = deliveries(built)
     assert run.is_success
+    assert {key.to_user_string() for key in run.asset_selection or ()} == {
+        f"{output}_outputs" for output in OUTPUTS
+    }
     with dg.DagsterInstance.from_config(str(built.home / "dagster")) as instance:
         entries = instance.all_logs(run.run_id, dg.DagsterEventType.ASSET_MATERIALIZATION)
     made = [entry.asset_materialization for entry in entries if entry.asset_materialization]
@@ -111,9 +114,11 @@ def test_a_closed_gate_is_one_message_and_a_failed_run(
 
 
 def test_an_unknown_tenant_is_refused_by_name(built: Settings) -> None:
-    """Prevents a slip of the pen that delivers nothing and looks like a success."""
+    """Prevents a slip of the pen that delivers nothing and looks like a success, or that shows the
+    outputs as failed."""
     with pytest.raises(DeliveryError, match="no tenant 'nobody'; known: aurora"):
         run_outputs(built, "nobody")
+    assert deliveries(built) == []
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), dg.DagsterExecutionInterruptedError()])

@@ -1,6 +1,7 @@
 """One PostgreSQL server per run (and xdist worker), one fresh database per test.
 
 `database_url`  a migrated database, owned by a role without special rights
+`fresh_databases` opens such databases one after the other
 `settings`      the settings that point to it; the environment says the same
 `database`      an engine for it
 `empty_database` a database without our schemas
@@ -14,6 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -107,6 +109,12 @@ def fresh_database(server: EmbeddedServer, template: str) -> Iterator[str]:
     address = server.url(OWNER, TEST_DATABASE).set(drivername="postgresql")
     yield address.render_as_string(hide_password=False)
     administer(server, drop)
+
+
+@pytest.fixture(scope="session")
+def fresh_databases(server: EmbeddedServer) -> Callable[[], AbstractContextManager[str]]:
+    """Opens a migrated database that lives as long as its block; one at a time."""
+    return contextmanager(lambda: fresh_database(server, DATABASE))
 
 
 @pytest.fixture

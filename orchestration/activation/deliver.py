@@ -21,7 +21,8 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from orchestration.activation.gate import require_success
 from orchestration.activation.message import OUTPUTS, SYNC_SCHEMA, Message
-from orchestration.settings import Settings
+from orchestration.ingest.tenants import read_tenants
+from orchestration.settings import SEEDS_DIR, Settings
 from orchestration.warehouse.builds import Build
 from orchestration.warehouse.database import engine
 from orchestration.warehouse.errors import JourneyError
@@ -119,6 +120,8 @@ def deliver(
         GateClosed: the latest build did not succeed.
         DeliveryError: a message names a folder that cannot be, or the tenant is not known.
     """
+    if tenant is not None:
+        require_tenant(tenant)
     database = engine(settings)
     make_folder(settings.home / "outbox")
     try:
@@ -128,8 +131,6 @@ def deliver(
             connection.begin(),
         ):
             build = require_success(connection)
-            if tenant is not None:
-                _require_tenant(connection, tenant)
             folder = settings.home / "outbox" / f"{build.as_of:%Y-%m-%dT%H%M%S.%fZ}"
             purposes = [
                 purpose
@@ -281,8 +282,13 @@ def _folder_name(name: str) -> str:
     return name
 
 
-def _require_tenant(connection: sqlalchemy.Connection, tenant: str) -> None:
-    statement = sqlalchemy.text("select tenant_id from seeds.tenants order by tenant_id")
-    names: list[str] = list(connection.execute(statement).scalars())
-    if tenant not in names:
-        raise DeliveryError(f"There is no tenant {tenant!r}; known: {', '.join(names)}")
+def require_tenant(tenant: str) -> None:
+    """Refuse a tenant that is not listed.
+
+    Raises:
+        DeliveryError: the message names those that are.
+        TenantsError: the list cannot be read.
+    """
+    known = read_tenants(SEEDS_DIR / "tenants.csv")
+    if tenant not in known:
+        raise DeliveryError(f"There is no tenant {tenant!r}; known: {', '.join(sorted(known))}")

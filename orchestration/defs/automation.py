@@ -33,12 +33,18 @@ warehouse_build = dg.define_asset_job(
 def schedules() -> Sequence[dg.ScheduleDefinition]:
     """The hourly build, and the nightly one that rebuilds incremental models too."""
     return [
-        dg.ScheduleDefinition("hourly_build", cron_schedule=HOURLY, job=warehouse_build),
+        dg.ScheduleDefinition(
+            "hourly_build",
+            cron_schedule=HOURLY,
+            job=warehouse_build,
+            description="Loads what has landed, transforms and checks.",
+        ),
         dg.ScheduleDefinition(
             "nightly_build",
             cron_schedule=DAILY,
             job=warehouse_build,
             run_config={"resources": {"build": {"config": {"full_refresh": True}}}},
+            description="The same, with every incremental model rebuilt that may be.",
         ),
     ]
 
@@ -46,7 +52,11 @@ def schedules() -> Sequence[dg.ScheduleDefinition]:
 def landing_sensor(settings: Settings) -> dg.SensorDefinition:
     """Asks for a build when files have landed and no longer grow from one look to the next."""
 
-    @dg.sensor(job=warehouse_build, minimum_interval_seconds=SENSOR_SECONDS)
+    @dg.sensor(
+        job=warehouse_build,
+        minimum_interval_seconds=SENSOR_SECONDS,
+        description="Asks for a build when new files have landed whole.",
+    )
     def landing_files(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         seen = state_of_landing(settings)
         before = json.loads(context.cursor or "{}")
@@ -68,6 +78,7 @@ def dead_runs_sensor(settings: Settings) -> dg.SensorDefinition:
         minimum_interval_seconds=CLEANING_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         job=warehouse_build,
+        description="Ends the runs whose process was killed; builds nothing.",
     )
     def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         try:

@@ -3,15 +3,17 @@
 What imports dagster-dbt, which takes seconds, is imported by the runs that need dbt.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import dagster as dg
+import sqlalchemy
 from dagster._core.instance.ref import InstanceRef
 
-from orchestration.activation.deliver import DeliveryReport
+from orchestration.activation.deliver import DeliveryReport, require_tenant
 from orchestration.activation.message import OUTPUTS, SYNC_SCHEMA
 from orchestration.defs.automation import JOB
 from orchestration.defs.failures import (
@@ -24,6 +26,8 @@ from orchestration.defs.failures import (
 from orchestration.defs.outputs import OUTPUTS_STEP, output_assets
 from orchestration.services import prepare_dagster_home
 from orchestration.settings import Settings
+from orchestration.warehouse.errors import StorageError
+from orchestration.warehouse.storage import require_room
 
 NO_CAPTURE = {
     "compute_logs": {
@@ -33,6 +37,8 @@ NO_CAPTURE = {
 }
 """The output of a step goes to the terminal alone: what captures it are two more programs, which
 a Ctrl-C at the terminal reaches too."""
+MINIMUM_FREE_BYTES = 64 * 1024**2
+"""What dbt's artifacts, the records of a run and its logs need with room to spare."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -62,9 +68,11 @@ def run_job(
     Raises:
         KeyboardInterrupt: the run was interrupted; its build is recorded as such.
         TransformError: the project does not parse, or the selection matches nothing.
+        StorageError: the home cannot be written, or is full.
     """
     from orchestration.definitions import make_definitions
 
+    require_room(settings.home, MINIMUM_FREE_BYTES, "a build")
     definitions = make_definitions(settings)
     job = definitions.resolve_job_def(JOB)
     config = {"as_of": as_of.isoformat() if as_of else "", "full_refresh": full_refresh}
@@ -101,15 +109,21 @@ def run_outputs(settings: Settings, tenant: str | None = None) -> DeliveryReport
         GateClosed: the latest build did not succeed.
         DeliveryError: a message names a folder that cannot be, or the tenant is not known.
         DatabaseUnavailable: the database cannot be reached.
+        StorageError: the home cannot be written, or is full.
         KeyboardInterrupt: the delivery was interrupted.
     """
+    if tenant is not None:
+        require_tenant(tenant)
+    require_room(settings.home, MINIMUM_FREE_BYTES, "a delivery")
     reports: list[DeliveryReport] = []
-    definitions = dg.Definitions(assets=[output_assets(settings, reports.append)])
+    outputs = output_assets(settings, reports.append)
+    job = dg.Definitions(assets=[outputs]).resolve_implicit_global_asset_job_def()
     config = {"tenant": tenant or ""}
     with _instance(settings) as instance, delivery_lock(settings):
         try:
-            definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            job.execute_in_process(
                 instance=instance,
+                asset_selection=sorted(outputs.keys),
                 run_config={"ops": {OUTPUTS_STEP: {"config": config}}, **QUIET},
                 tags=DELIVERY_TAG,
             )
@@ -121,11 +135,23 @@ def run_outputs(settings: Settings, tenant: str | None = None) -> DeliveryReport
 
 @contextmanager
 def _instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """Dagster's records, in which no run stands that is dead."""
+    """Dagster's records, in which no run stands that is dead.
+
+    Raises:
+        StorageError: the records cannot be written.
+    """
     reference = InstanceRef.from_dir(str(prepare_dagster_home(settings)), overrides=NO_CAPTURE)
-    with dg.DagsterInstance.from_ref(reference) as instance:
-        end_dead_runs(instance, settings, JOB)
-        yield instance
+    try:
+        with dg.DagsterInstance.from_ref(reference) as instance:
+            end_dead_runs(instance, settings, JOB)
+            yield instance
+    except sqlalchemy.exc.OperationalError as error:
+        if not isinstance(error.orig, sqlite3.Error):
+            raise
+        raise StorageError(
+            f"Dagster's records in {settings.dagster_home} cannot be written: {error.orig}. "
+            "Free some space there, or set JOURNEY_HOME to a folder on another disk."
+        ) from error
 
 
 def _selected(settings: Settings, definitions: dg.Definitions, select: str) -> list[dg.AssetKey]:

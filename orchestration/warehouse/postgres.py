@@ -25,7 +25,13 @@ from typing import TYPE_CHECKING, Literal
 from orchestration.settings import Settings
 from orchestration.warehouse.errors import DatabaseUnavailable, ServerError, StorageError
 from orchestration.warehouse.processes import command_of, folder_of, is_listed
-from orchestration.warehouse.storage import locked, make_folder, write_private, writing_to
+from orchestration.warehouse.storage import (
+    locked,
+    make_folder,
+    require_room,
+    write_private,
+    writing_to,
+)
 
 if TYPE_CHECKING:
     import psycopg
@@ -308,14 +314,7 @@ class EmbeddedServer:
     # Making the database
 
     def _initialise(self, password: str) -> None:
-        with writing_to(self.home):
-            free = shutil.disk_usage(self.home).free
-        if free < MINIMUM_FREE_BYTES:
-            raise StorageError(
-                f"The disk of {self.home} has only {free // 1024**2} MB left; a database needs "
-                f"{MINIMUM_FREE_BYTES // 1024**2} MB to begin with. Free some space there, or "
-                "set JOURNEY_HOME to a folder on another disk."
-            )
+        require_room(self.home, MINIMUM_FREE_BYTES, "a database")
         unfinished = self.home / "postgres.new"
         password_file = self.home / "password.new"
         try:

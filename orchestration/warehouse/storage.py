@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import mmap
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,6 +51,30 @@ def make_folder(folder: Path, mode: int = 0o700) -> None:
     """Make the folder, and those above it, unless it stands."""
     with writing_to(folder):
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
+
+
+def require_room(folder: Path, minimum_bytes: int, what: str) -> None:
+    """Refuse work that would end half-way: try to write, and look at the room that is left.
+
+    Args:
+        folder: where the work will write; made unless it stands.
+        minimum_bytes: how much room it needs.
+        what: the work, as the message names it.
+
+    Raises:
+        StorageError: the folder cannot be written, or has less room.
+    """
+    make_folder(folder)
+    with writing_to(folder):
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(bytes(mmap.PAGESIZE))
+        free = shutil.disk_usage(folder).free
+    if free < minimum_bytes:
+        raise StorageError(
+            f"The disk of {folder} has only {free // 1024**2} MB left; {what} needs "
+            f"{minimum_bytes // 1024**2} MB to begin with. Free some space there, or set "
+            "JOURNEY_HOME to a folder on another disk."
+        )
 
 
 def write_private(path: Path, text: str) -> None:

@@ -54,6 +54,17 @@ def test_the_graph_leads_from_files_to_outputs(settings: Settings) -> None:
         assert is_end or graph.get(key).is_executable
 
 
+def test_everything_that_the_ui_lists_explains_itself(settings: Settings) -> None:
+    """Prevents an asset, a schedule or a sensor whose purpose a newcomer has to guess."""
+    definitions = make_definitions(settings)
+    graph = definitions.resolve_asset_graph()
+    keys = graph.get_all_asset_keys()
+    assert {key for key in keys if not graph.get(key).description} == set()
+    assert {key for key in keys if not graph.get(key).kinds} == set()
+    automations = [*(definitions.schedules or []), *(definitions.sensors or [])]
+    assert [one.name for one in automations if not one.description] == []
+
+
 def test_builds_run_hourly_nightly_and_when_files_land(settings: Settings) -> None:
     """Prevents a warehouse that nobody refreshes, and one that refreshes itself unasked."""
     definitions = make_definitions(settings)

@@ -1,0 +1,576 @@
+"""Small worlds drawn at random: a few people, seen by several sources, with every accident.
+
+A world is drawn from a seed, so the seed reproduces it. Every world is a tenant of its own, so that
+one build checks many of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .records import VERSION_COLUMNS, Values
+from .seeds import ManualRule, Tenant
+
+DAY, SECOND = timedelta(hours=24), timedelta(seconds=1)
+PLACES = (
+    ("Europe/Berlin", "EUR", "DE", "EUR EUR GBP", "0171 23{:02} {:03}", "+49 17123{:02}{:03}"),
+    ("Australia/Sydney", "AUD", "AU", "AUD NZD USD", "04 12{:02} 4{:03}", "+61 412{:02}4{:03}"),
+    ("America/New_York", "USD", "US", "USD", "(212) 5{:02}-4{:03}", "+1 212 5{:02} 4{:03}"),
+)
+"""Time zone, currency, phone region, currencies of orders, and two spellings of a phone."""
+SETTINGS: tuple[dict[str, Decimal | None], ...] = (
+    {},
+    {},
+    {"vip_lapse_days": Decimal(60)},
+    {"churned_days": Decimal(45), "customer_at_risk_days": Decimal(60)},
+    {"vip_lifetime_value_amount": Decimal(120), "lead_at_risk_days": Decimal(7)},
+)
+THRESHOLDS = (7, 8, 30, 31, 45, 46, 60, 61, 90, 91, 120, 121, 180, 181)
+AMOUNTS = (
+    "0",
+    "0.01",
+    "19.90",
+    "50",
+    "49.99",
+    "99.95",
+    "120",
+    "200",
+    "250",
+    "333.33",
+    "500",
+    "1000",
+)
+COLLECTIONS = ("grounding", "wholeness", "growth", "discontinued", " growth ", None, None)
+JUNK_EMAILS = ("test@example.com", "noreply@shop.example", "n/a", "", "@", "unknown@x.example")
+JUNK_PHONES = ("000000000", "n/a", "123", "")
+SPECIAL_INSTANTS = (
+    "2025-10-26T00:59:59Z",
+    "2025-10-26T01:00:00Z",
+    "2026-03-29T01:00:00Z",
+    "2026-03-08T07:00:00Z",
+    "2026-04-04T16:00:00Z",
+    "2026-01-31T23:00:00Z",
+    "2026-02-28T12:59:59Z",
+    "2025-12-31T22:59:59Z",
+)
+TOUCHPOINTS = (
+    *("page_view", "page_view", "email_click", "email_click", "email_open", "email_unsubscribe"),
+    *("pin_save", "pin_click", "ad_click", "quiz_complete", "lead_capture", "cart_add", "review"),
+)
+
+
+@dataclass(frozen=True)
+class File:
+    """Rows of one source that arrive together."""
+
+    source: str
+    name: str
+    rows: tuple[Values, ...]
+
+    def text(self, zone: str) -> str:
+        """JSON Lines; every second row tells its times in the tenant's zone."""
+        return "".join(
+            json.dumps(row, default=_writer(zone if number % 2 else "UTC"), ensure_ascii=False)
+            + "\n"
+            for number, row in enumerate(self.rows)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """One tenant and the files that arrive for it, step by step."""
+
+    seed: int
+    tenant: Tenant
+    steps: tuple[tuple[File, ...], ...]
+    rules: tuple[ManualRule, ...] = ()
+
+    def loaded(self) -> list[tuple[str, tuple[Values, ...]]]:
+        """(source, rows) of every file in the order of the loads: by step, then by path."""
+        return [(file.source, file.rows) for step in self.steps for file in in_path_order(step)]
+
+    def write(self, landing: Path, step: int) -> None:
+        """Put the files of one step where the loader finds them."""
+        for file in self.steps[step]:
+            folder = landing / self.tenant.tenant_id / file.source
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / file.name).write_text(file.text(self.tenant.time_zone))
+
+    def describe(self) -> str:
+        """Everything needed to see what happened, and to draw the world again."""
+        lines = [f"world {self.seed}: {self.tenant}", *(str(rule) for rule in self.rules)]
+        for number, step in enumerate(self.steps, start=1):
+            for file in in_path_order(step):
+                lines.append(f"  step {number}, {file.source}/{file.name}")
+                lines += [f"    {line}" for line in file.text("UTC").splitlines()]
+        return "\n".join(lines)
+
+    def rows(self) -> list[tuple[int, int, int]]:
+        """The place of every row: step, file and row."""
+        return [
+            (s, f, r)
+            for s, step in enumerate(self.steps)
+            for f, file in enumerate(step)
+            for r in range(len(file.rows))
+        ]
+
+    def without(self, places: set[tuple[int, int, int]]) -> World:
+        """The same world without some of its rows, and without files that are empty then."""
+        steps = []
+        for s, step in enumerate(self.steps):
+            files = []
+            for f, file in enumerate(step):
+                rows = [row for r, row in enumerate(file.rows) if (s, f, r) not in places]
+                files.append(replace(file, rows=tuple(rows)))
+            steps.append(tuple(file for file in files if file.rows))
+        return replace(self, steps=tuple(steps))
+
+    def reordered(self, random: Random) -> World:
+        """The same files in another order of their steps."""
+        steps = list(self.steps)
+        while steps == list(self.steps) and len(steps) > 1:
+            random.shuffle(steps)
+        return replace(self, steps=tuple(steps))
+
+
+def in_path_order(step: Iterable[File]) -> list[File]:
+    return sorted(step, key=lambda file: (file.source, file.name))
+
+
+def _writer(zone: str) -> Callable[[Any], str]:
+    def write(value: Any) -> str:
+        if isinstance(value, datetime):
+            return value.astimezone(ZoneInfo(zone)).isoformat()
+        assert isinstance(value, Decimal)
+        return str(value)
+
+    return write
+
+
+def draw_world(
+    seed: int,
+    as_of: datetime,
+    *,
+    steps: int = 2,
+    is_order_free: bool = False,
+    has_rules: bool = False,
+) -> World:
+    """A world of two to four people.
+
+    Args:
+        seed: decides everything.
+        as_of: the instant that thresholds are aimed at.
+        steps: how many loads its files are spread over.
+        is_order_free: leave out what makes the order of the loads matter on purpose: corrections
+            of records that carry no version of their own.
+        has_rules: add rules of the kind that people write by hand.
+    """
+    random = Random(seed)
+    zone, currency, region, currencies, national, international = random.choice(PLACES)
+    tenant = Tenant(f"w{seed:06d}", zone, currency, region, random.choice(SETTINGS))
+    drawn = _Drawing(random, as_of, currencies.split(), (national, international), is_order_free)
+    drawn.draw()
+    return World(
+        seed,
+        tenant,
+        tuple(_delivered(random, drawn.rows, steps, is_order_free)),
+        tuple(drawn.rules()) if has_rules else (),
+    )
+
+
+def _delivered(
+    random: Random, rows: list[tuple[str, Values]], steps: int, is_order_free: bool
+) -> Iterator[tuple[File, ...]]:
+    """Rows late, shuffled and repeated, in one or two files per source and step."""
+    arrivals: list[dict[str, list[Values]]] = [{} for _ in range(steps)]
+    for source, row in rows:
+        step = random.randrange(steps)
+        arrivals[step].setdefault(source, []).append(row)
+        # a repeat of a record without a version would bring back what was corrected since
+        if random.random() < 0.2 and (source in VERSION_COLUMNS or is_order_free):
+            arrivals[random.randrange(steps)].setdefault(source, []).append(row)
+    for number, arrived in enumerate(arrivals):
+        files = []
+        for source, found in sorted(arrived.items()):
+            random.shuffle(found)
+            cut = random.randrange(len(found)) if random.random() < 0.2 else 0
+            for part, some in enumerate((found[:cut], found[cut:])):
+                if some:
+                    files.append(File(source, f"{number}-{part}.jsonl", tuple(some)))
+        yield tuple(files)
+
+
+@dataclass
+class Person:
+    """The identifiers that a person uses, in the spellings that occur."""
+
+    emails: list[str]
+    phones: list[str]
+    account: str | None
+    profile: str | None
+    contact: str | None
+    device: str | None
+    name: tuple[str, str]
+    seen: list[datetime] = field(default_factory=list)
+
+
+class _Drawing:
+    def __init__(
+        self,
+        random: Random,
+        as_of: datetime,
+        currencies: list[str],
+        phone_forms: tuple[str, str],
+        is_order_free: bool,
+    ) -> None:
+        self.random = random
+        self.as_of = as_of
+        self.currencies = currencies
+        self.phone_forms = phone_forms
+        self.is_order_free = is_order_free
+        self.rows: list[tuple[str, Values]] = []
+        self.orders: list[str] = []
+        self.numbers = 0
+        self._made: set[tuple[str, str]] = set()
+        self.people = [self._person(number) for number in range(random.randint(2, 4))]
+
+    def draw(self) -> None:
+        random = self.random
+        kinds = (
+            *(self._shopify_order,) * 4,
+            *(self._shop_order,) * 2,
+            *(self._touchpoint,) * 6,
+            *(self._purchase, self._lead, self._profile, self._consent, self._contact),
+            *(self._visit, self._client_event),
+        )
+        for person in self.people:
+            for _ in range(random.choice((1, 3, 6, 10))):
+                random.choice(kinds)(person)
+        if random.random() < 0.3:
+            self._crowd()
+
+    def rules(self) -> Iterator[ManualRule]:
+        """Rules about two identifiers that some records show; no pair is ruled twice."""
+        known = sorted(
+            {f"email:{person.emails[0].strip().lower()}" for person in self.people}
+            | {f"shopify_customer_id:{one.account}" for one in self.people if one.account}
+            | {f"contact:{one.contact}" for one in self.people if one.contact}
+            | {"anonymous_id:dev-nobody"}
+        )
+        self.random.shuffle(known)
+        for number in range(0, min(len(known) - 1, 4), 2):
+            yield ManualRule(self.random.random() < 0.5, known[number], known[number + 1])
+
+    def _person(self, number: int) -> Person:
+        random = self.random
+        chance = random.random
+        name = random.choice(
+            (("Ana", "Ribeiro"), ("Jo", "Ødegård"), ("Kofi", "Mensah"), ("", "Li"))
+        )
+        local = f"p{number}" if chance() < 0.8 else f"zoe\u0301{number}"
+        phone = (number + (0 if chance() < 0.8 else 50), random.randrange(2))
+        return Person(
+            emails=[f"{local}@mail.example", f"{local}.second@mail.example"],
+            phones=[form.format(*phone) for form in self.phone_forms],
+            account=f"90{number}" if chance() < 0.7 else None,
+            profile=f"K{number}" if chance() < 0.5 else None,
+            contact=f"c{number}" if chance() < 0.3 else None,
+            device=f"dev-{number}" if chance() < 0.6 else None,
+            name=name,
+        )
+
+    def _id(self, prefix: str) -> str:
+        self.numbers += 1
+        return f"{prefix}{self.numbers}"
+
+    def _at(self, person: Person) -> datetime:
+        """An instant: by chance, special, or a threshold from another event, to the second."""
+        random = self.random
+        how = random.random()
+        if how < 0.15:
+            at = datetime.fromisoformat(random.choice(SPECIAL_INSTANTS))
+        elif how < 0.35:
+            at = self.as_of - random.choice(THRESHOLDS) * DAY
+        elif how < 0.65 and person.seen:
+            at = random.choice(person.seen) + random.choice((0, 0, 1, *THRESHOLDS)) * DAY
+        else:
+            at = self.as_of - timedelta(seconds=random.randrange(400 * 86_400))
+        at += random.choice((0, 0, 0, -1, 1)) * SECOND
+        if random.random() < 0.95:
+            at = min(at, self.as_of)
+        at = max(at, datetime(2025, 1, 2, tzinfo=UTC))
+        person.seen.append(at)
+        return at
+
+    def _spelled(self, text: str) -> str:
+        return self.random.choice((text, text, text.upper(), f" {text}\t"))
+
+    def _email(self, person: Person) -> str | None:
+        how = self.random.random()
+        if how < 0.12:
+            return None
+        if how < 0.17:
+            return self.random.choice(JUNK_EMAILS)
+        if how < 0.2:
+            return self._spelled(self.random.choice(self.people).emails[0])
+        return self._spelled(person.emails[how > 0.85])
+
+    def _phone(self, person: Person) -> str | None:
+        how = self.random.random()
+        if how < 0.45:
+            return None
+        if how < 0.52:
+            return self.random.choice(JUNK_PHONES)
+        if how < 0.62:
+            return self.random.choice(self.random.choice(self.people).phones)
+        return self.random.choice(person.phones)
+
+    def _amount(self) -> Decimal:
+        return Decimal(self.random.choice(AMOUNTS))
+
+    def _versions(self, source: str, row: Values, changes: Callable[[Values], Values]) -> None:
+        """The record, and now and then a corrected version of it."""
+        self.rows.append((source, row))
+        version = VERSION_COLUMNS.get(source)
+        if self.random.random() >= 0.2 or (version is None and self.is_order_free):
+            return
+        later = {**row, **changes(row)}
+        if version is not None:
+            later[version] = row[version] + self.random.randint(1, 40) * DAY
+        self.rows.append((source, later))
+
+    def _shopify_order(self, person: Person) -> None:
+        random = self.random
+        at = self._at(person)
+        order_id = self._id("so-")
+        self.orders.append(order_id)
+        total = self._amount()
+        status = random.choice(("paid", "paid", "paid", "paid", "pending", "authorized", "voided"))
+        customer: Values | None = None
+        if person.account and random.random() < 0.8:
+            first_name, last_name = person.name
+            customer = {"id": person.account, "first_name": first_name, "last_name": last_name}
+            customer |= {"email": self._email(person), "phone": self._phone(person)}
+        transactions = []
+        if status == "authorized":
+            kind = random.choice(("authorization", "void", "capture", "sale"))
+            result = random.choice(("success", "success", "failure"))
+            transactions = [{"kind": kind, "status": result, "amount": str(total)}]
+        row: Values = {
+            "id": order_id,
+            "email": self._email(person),
+            "phone": self._phone(person),
+            "created_at": at,
+            "updated_at": at,
+            "test": random.random() < 0.05,
+            "currency": random.choice(self.currencies),
+            "financial_status": status,
+            "total_price": total,
+            "total_discounts": Decimal(random.choice(("0", "0", "5.05"))),
+            "customer": customer,
+            "transactions": transactions,
+            "line_items": self._lines(),
+        }
+        if random.random() < 0.12:
+            row["cancelled_at"] = at + random.choice((0, 0, 1, 30, 200)) * DAY
+        if status == "paid" and total > 0 and random.random() < 0.35:
+            row |= self._refunds(order_id, at, total)
+
+        def changes(_: Values) -> Values:
+            return random.choice(
+                (
+                    lambda: self._refunds(order_id, at, total) if total > 0 else {},
+                    lambda: {"total_price": self._amount(), "refunds": []},
+                    lambda: {"email": self._email(person)},
+                    lambda: {"cancelled_at": at + random.choice((1, 40)) * DAY},
+                )
+            )()
+
+        self._versions("shopify_orders", row, changes)
+
+    def _lines(self) -> list[Values]:
+        random = self.random
+        lines = []
+        for _ in range(random.randint(0, 2)):
+            collection = random.choice(COLLECTIONS)
+            properties = [{"name": "collection", "value": collection.strip()}] if collection else []
+            lines.append(
+                {"price": random.choice(AMOUNTS), "quantity": random.randint(1, 2),
+                 "total_discount": random.choice(("0.00", "1.50")), "properties": properties}
+            )  # fmt: skip
+        return lines
+
+    def _refunds(self, order_id: str, at: datetime, total: Decimal) -> Values:
+        random = self.random
+        cents = int(total * 100)
+        parts = [cents] if random.random() < 0.4 or cents < 2 else [random.randint(1, cents - 1)]
+        if parts[0] < cents and random.random() < 0.5:
+            parts.append(cents - parts[0])
+        refunds = []
+        for number, part in enumerate(parts):
+            back_at = at + random.choice((0, 0, 1, 14, 31, 100, 190)) * DAY
+            amount = str(Decimal(part) / 100)
+            refund: Values = {"id": f"{order_id}-r{number}", "created_at": back_at.isoformat()}
+            if random.random() < 0.8:
+                refund["transactions"] = [
+                    {"kind": "refund", "status": "success", "amount": amount},
+                    {"kind": "refund", "status": "failure", "amount": amount},
+                ]
+            else:
+                refund["refund_line_items"] = [{"subtotal": amount, "total_tax": "0.00"}]
+            refunds.append(refund)
+            if random.random() < 0.1:
+                refunds.append(refund)
+        status = "refunded" if sum(parts) == cents else "partially_refunded"
+        return {"refunds": refunds, "financial_status": status}
+
+    def _shop_order(self, person: Person) -> None:
+        random = self.random
+        at = self._at(person)
+        order_id = self._id("sl-")
+        self.orders.append(order_id)
+        status = random.choice(("paid", "paid", "paid", "pending", "failed", "cancelled"))
+        row: Values = {
+            "id": order_id,
+            "shop_id": random.choice(("shop-1", "shop-2")),
+            "slug": "spring",
+            "phone_number": self._phone(person),
+            "email": self._email(person) if random.random() < 0.5 else None,
+            "customer_name": " ".join(person.name) if random.random() < 0.5 else None,
+            "total_price": self._amount(),
+            "currency": random.choice(self.currencies),
+            "status": status,
+            "created_at": at,
+            "updated_at": at + random.choice((0, 0, 1)) * DAY,
+        }
+
+        def changes(row: Values) -> Values:
+            half = (row["total_price"] / 2).quantize(Decimal("0.01"))
+            return random.choice(
+                (
+                    {"status": "refunded"},
+                    {"status": "refunded", "refunded_amount": row["total_price"]},
+                    {"status": "partially_refunded", "refunded_amount": half},
+                    {"status": "cancelled"},
+                    {"status": "paid"},
+                )
+            )
+
+        self._versions("shop_orders", row, changes)
+
+    def _touchpoint(self, person: Person, kind: str | None = None) -> None:
+        random = self.random
+        row: Values = {
+            "id": self._id("t-"),
+            "email": self._email(person) if random.random() < 0.75 else None,
+            "phone": self._phone(person) if random.random() < 0.1 else None,
+            "anonymous_id": person.device if random.random() < 0.7 else None,
+            "shopify_customer_id": person.account if random.random() < 0.1 else None,
+            "klaviyo_profile_id": person.profile if random.random() < 0.2 else None,
+            "type": kind or random.choice(TOUCHPOINTS),
+            "collection": random.choice(COLLECTIONS),
+            "occurred_at": self._at(person),
+        }
+        if kind == "purchase":
+            row["value"] = self._amount() if random.random() < 0.9 else None
+            if random.random() < 0.7:
+                row["reference_type"] = "order" if random.random() < 0.9 else "basket"
+                row["reference_id"] = random.choice((*self.orders, "elsewhere-1", "elsewhere-2"))
+        self._versions("touchpoints", row, lambda _: {"collection": random.choice(COLLECTIONS)})
+
+    def _purchase(self, person: Person) -> None:
+        self._touchpoint(person, "purchase")
+
+    def _lead(self, person: Person) -> None:
+        row = {
+            "id": self._id("l-"),
+            "email": self._email(person),
+            "phone": self._phone(person),
+            "first_name": person.name[0],
+            "last_name": person.name[1] if self.random.random() < 0.7 else None,
+            "captured_at": self._at(person),
+        }
+        self._versions("leads", row, lambda _: {"email": self._email(person)})
+
+    def _profile(self, person: Person) -> None:
+        if person.profile is None or ("profile", person.profile) in self._made:
+            return
+        self._made.add(("profile", person.profile))
+        at = self._at(person)
+        row = {
+            "id": person.profile,
+            "email": self._email(person),
+            "phone_number": self._phone(person),
+            "first_name": person.name[0],
+            "email_consent": self.random.choice(("subscribed", "unsubscribed", None)),
+            "email_consent_at": self.random.choice((None, at, at + 300 * DAY)),
+            "sms_consent": self.random.choice(("subscribed", "never_subscribed", None)),
+            "created": at,
+            "updated": at + self.random.choice((0, 1, 300)) * DAY,
+        }
+        self._versions("klaviyo_profiles", row, lambda _: {"email_consent": "subscribed"})
+
+    def _consent(self, person: Person) -> None:
+        channel = self.random.choice(("email", "email", "sms"))
+        row = {
+            "id": self._id("cc-"),
+            "email": self._email(person) if channel == "email" else None,
+            "phone": self._phone(person) if channel == "sms" else None,
+            "channel": channel,
+            "subscribed": self.random.random() < 0.7,
+            "changed_at": self._at(person),
+        }
+        self._versions("consent_changes", row, lambda row: {"subscribed": not row["subscribed"]})
+
+    def _contact(self, person: Person) -> None:
+        if person.contact is None or ("contact", person.contact) in self._made:
+            return
+        self._made.add(("contact", person.contact))
+        row = {
+            "id": person.contact,
+            "name": " ".join(person.name),
+            "email": self._email(person),
+            "updated_at": self._at(person),
+        }
+        self._versions("contacts", row, lambda _: {"email": self._email(person)})
+
+    def _visit(self, person: Person) -> None:
+        row = {
+            "id": self._id("v-"),
+            "shop_id": "shop-1",
+            "slug": "spring",
+            "phone": self._phone(person),
+            "email": self._email(person) if self.random.random() < 0.3 else None,
+            "accessed_at": self._at(person),
+        }
+        self._versions("shop_visits", row, lambda _: {"slug": "autumn"})
+
+    def _client_event(self, person: Person) -> None:
+        row = {
+            "id": self._id("e-"),
+            "client_id": person.contact or "nobody",
+            "stage": "onboarding",
+            "event_type": "meeting",
+            "occurred_at": self._at(person),
+        }
+        self._versions("client_journey_events", row, lambda _: {"event_type": "call"})
+
+    def _crowd(self) -> None:
+        """More people at one phone or device than its cap allows, and one who shows no more."""
+        person = self.people[0]
+        is_phone = self.random.random() < 0.5
+        for number in range(self.random.choice((3, 4))):
+            seen = {"email": f"crowd{number}@mail.example", "occurred_at": self._at(person)}
+            shared = {"phone": person.phones[0]} if is_phone else {"anonymous_id": "dev-nobody"}
+            row = {"id": self._id("t-"), "type": "page_view", **seen, **shared}
+            self.rows.append(("touchpoints", row))
+        alone = {"id": self._id("t-"), "type": "purchase", "value": self._amount()}
+        self.rows.append(("touchpoints", {**alone, **shared, "occurred_at": self._at(person)}))

@@ -1,0 +1,101 @@
+"""What is current: the landing files' rows after versions, visibility and normalising."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import phonenumbers
+
+VERSION_COLUMNS = {
+    "shopify_orders": "updated_at",
+    "shop_orders": "updated_at",
+    "klaviyo_profiles": "updated",
+    "contacts": "updated_at",
+}
+EVENT_TIMES = {
+    "shopify_orders": "created_at",
+    "shop_orders": "created_at",
+    "shop_visits": "accessed_at",
+    "touchpoints": "occurred_at",
+    "leads": "captured_at",
+    "klaviyo_profiles": "created",
+    "consent_changes": "changed_at",
+    "contacts": "updated_at",
+    "client_journey_events": "occurred_at",
+}
+
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The current version of one record, and the load that first brought any version of it."""
+
+    source: str
+    record_id: str
+    values: Values
+    first_load: int
+
+    @property
+    def seen_at(self) -> datetime:
+        at: datetime = self.values[EVENT_TIMES[self.source]]
+        return at
+
+
+def current_records(files: Iterable[tuple[str, Iterable[Values]]], as_of: datetime) -> list[Record]:
+    """The records that a build sees; files are (source, rows) in the order of their loads."""
+    kept: dict[tuple[str, str], Record] = {}
+    for load, (source, rows) in enumerate(files, start=1):
+        version = VERSION_COLUMNS.get(source)
+        for values in sorted(rows, key=lambda row: row[version]) if version else rows:
+            key = (source, values["id"])
+            known = kept.get(key)
+            if known is None:
+                kept[key] = Record(source, values["id"], values, load)
+            elif version is None or values[version] >= known.values[version]:
+                kept[key] = Record(source, values["id"], values, known.first_load)
+    return [record for record in kept.values() if record.seen_at <= as_of]
+
+
+def of_source(records: Iterable[Record], source: str) -> list[Record]:
+    return [record for record in records if record.source == source]
+
+
+def email_of(text: str | None) -> str | None:
+    trimmed = (text or "").strip(" \t\r\n\u00a0")
+    if not re.fullmatch(r".+@.+", trimmed, re.DOTALL):
+        return None
+    return unicodedata.normalize("NFC", trimmed.lower())
+
+
+def phone_of(text: str | None, region: str) -> str | None:
+    try:
+        number = phonenumbers.parse(text or "", region)
+    except phonenumbers.NumberParseException:
+        return None
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    if reason != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return None
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def text_of(text: str | None) -> str | None:
+    return (text or "").strip(" ") or None
+
+
+def first_and_other_words(name: str | None) -> tuple[str | None, str | None]:
+    first, _, others = (text_of(name) or "").partition(" ")
+    return first or None, text_of(others)
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def nested(values: Mapping[str, Any], name: str) -> list[Values]:
+    return list(values.get(name) or [])

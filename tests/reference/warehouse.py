@@ -1,0 +1,243 @@
+"""A real warehouse whose tenants are drawn worlds: one build checks all of them."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+from pydantic import SecretStr
+
+from orchestration.ingest.load import load_landing
+from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, SEEDS_DIR, Settings
+from orchestration.transform import transform
+from orchestration.warehouse.database import engine
+
+from .histories import World
+from .marts import Rows, derive
+from .seeds import Seeds
+
+KEYS = {
+    "customer_identities": ("identifier_type", "identifier"),
+    "orders": ("order_id",),
+    "customers": ("customer_id",),
+    "stage_transitions": ("customer_id", "transitioned_at"),
+    "customer_stages": ("customer_id",),
+    "lead_scores": ("customer_id",),
+    "collection_affinity": ("customer_id", "collection"),
+    "segment_memberships": ("segment_id", "customer_id"),
+    "lead_score_history": ("customer_id", "valid_from"),
+}
+"""The marts that follow from the rules, and what identifies a row of each within its tenant."""
+RULE_COLUMNS = (
+    "tenant_id",
+    "rule",
+    "identifier_type_a",
+    "identifier_a",
+    "identifier_type_b",
+    "identifier_b",
+    "reason",
+)
+
+Databases = Callable[[], AbstractContextManager[str]]
+
+
+class Project:
+    """A private copy of the dbt project, whose tenants are the worlds of the moment."""
+
+    def __init__(self, root: Path) -> None:
+        self.home = root / "home"
+        self.seeds = root / "seeds"
+        self._landings = root / "landings"
+        self._landings.mkdir(parents=True)
+        self._count = 0
+        self._folders = {
+            DBT_PROJECT_DIR: root / "dbt_project",
+            SEEDS_DIR: self.seeds,
+            PROJECT_ROOT / "macros": root / "macros",
+            PROJECT_ROOT / "tests" / "dbt": root / "tests" / "dbt",
+        }
+        for original, copy in self._folders.items():
+            shutil.copytree(original, copy, ignore=shutil.ignore_patterns("target"))
+
+    def point_at(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let loading and building use the copy."""
+        project = self._folders[DBT_PROJECT_DIR]
+        folders = tuple(self._folders.values())
+        monkeypatch.setattr("orchestration.transform.DBT_PROJECT_DIR", project)
+        monkeypatch.setattr("orchestration.transform.DBT_FOLDERS", folders)
+        monkeypatch.setattr("orchestration.ingest.load.DBT_PROJECT_DIR", project)
+        monkeypatch.setattr("orchestration.ingest.load.SEEDS_DIR", self.seeds)
+
+    def warehouse(self, database_url: str, worlds: Iterable[World]) -> Warehouse:
+        """An empty warehouse with a tenant for every world."""
+        worlds = tuple(worlds)
+        self._count += 1
+        landing = self._landings / str(self._count)
+        landing.mkdir()
+        self._write_seeds(worlds)
+        settings = Settings(
+            home=self.home, database_url=SecretStr(database_url), landing=str(landing)
+        )
+        return Warehouse(settings, worlds)
+
+    def _write_seeds(self, worlds: tuple[World, ...]) -> None:
+        tenants = [world.tenant for world in worlds]
+        self._write(
+            "tenants",
+            ("tenant_id", "name", "time_zone", "currency", "phone_region"),
+            [(one.tenant_id, one.tenant_id, one.time_zone, one.currency, one.phone_region)
+             for one in tenants],
+        )  # fmt: skip
+        with (SEEDS_DIR / "tenant_settings.csv").open(newline="") as opened:
+            header, *defaults = csv.reader(opened)
+        own = [
+            (one.tenant_id, name, value, "days", "Drawn")
+            for one in tenants
+            for name, value in one.settings.items()
+        ]
+        self._write("tenant_settings", header, [*(row for row in defaults if row[0] == "*"), *own])
+        if (SEEDS_DIR / "identity_rules.csv").exists():
+            rules = [
+                (world.tenant.tenant_id, "always" if rule.is_always else "never",
+                 *rule.a.split(":", 1), *rule.b.split(":", 1), "Drawn")
+                for world in worlds
+                for rule in world.rules
+            ]  # fmt: skip
+            self._write("identity_rules", RULE_COLUMNS, rules)
+
+    def _write(self, seed: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        with (self.seeds / f"{seed}.csv").open("w", newline="") as opened:
+            writer = csv.writer(opened)
+            writer.writerow(header)
+            writer.writerows(rows)
+
+
+class Warehouse:
+    """Loads the worlds' steps, builds, and gives what the marts hold."""
+
+    def __init__(self, settings: Settings, worlds: tuple[World, ...]) -> None:
+        self.settings = settings
+        self.worlds = worlds
+
+    def load(self, step: int) -> None:
+        """Load one step of every world that has it."""
+        for world in self.worlds:
+            if step < len(world.steps):
+                world.write(Path(self.settings.landing), step)
+        database = engine(self.settings)
+        try:
+            report = load_landing(database, self.settings)
+        finally:
+            database.dispose()
+        assert report.is_clean
+        rejected = [one for one in report.files if one.rows_rejected]
+        assert not rejected, rejected
+
+    def load_all(self) -> None:
+        """Load every step, in order."""
+        for step in range(max(len(world.steps) for world in self.worlds)):
+            self.load(step)
+
+    def build(self, as_of: datetime, *, full_refresh: bool = False) -> None:
+        """Seeds and models; the tests of the data are another matter."""
+        transform(
+            self.settings,
+            as_of,
+            select=["resource_type:seed", "resource_type:model"],
+            with_tests_of_selected=False,
+            full_refresh=full_refresh,
+        ).require_success()
+
+    def query(self, statement: str) -> list[dict[str, Any]]:
+        """The rows of a query."""
+        database = engine(self.settings)
+        try:
+            with database.connect() as connection:
+                return [dict(row) for row in connection.exec_driver_sql(statement).mappings()]
+        finally:
+            database.dispose()
+
+    def tables(self, schema: str) -> list[str]:
+        """The names of a schema's tables."""
+        database = engine(self.settings)
+        try:
+            return sorted(sqlalchemy.inspect(database).get_table_names(schema=schema))
+        finally:
+            database.dispose()
+
+    def marts(self, tables: Iterable[str]) -> dict[str, dict[str, Rows]]:
+        """Per tenant and table the rows by their key; of memberships only the open ones."""
+        found: dict[str, dict[str, Rows]] = defaultdict(lambda: defaultdict(dict))
+        for table in tables:
+            is_open = " where removed_at is null" if table == "segment_memberships" else ""
+            for row in self.query(f"select * from marts.{table}{is_open}"):
+                key = tuple(row[name] for name in KEYS[table])
+                assert key not in found[row["tenant_id"]][table], f"{table}: {key} twice"
+                found[row["tenant_id"]][table][key] = row
+        return found
+
+
+def differences(expected: Rows, actual: Rows) -> list[str]:
+    """What differs, row by row; of the actual columns only those that are expected."""
+    found = [f"missing: {key} {expected[key]}" for key in expected.keys() - actual.keys()]
+    found += [f"too much: {key} {actual[key]}" for key in actual.keys() - expected.keys()]
+    for key in expected.keys() & actual.keys():
+        for column, value in expected[key].items():
+            if actual[key][column] != value:
+                found.append(f"{key}: {column} is {actual[key][column]!r}, by the rules {value!r}")
+    return sorted(found)
+
+
+def disagreements(
+    warehouse: Warehouse, seeds: Seeds, as_of: datetime, tables: Sequence[str]
+) -> dict[World, list[str]]:
+    """What the marts say otherwise than the rules, for every world where they do."""
+    actual = warehouse.marts(tables)
+    found: dict[World, list[str]] = {}
+    for world in warehouse.worlds:
+        expected = derive(world.loaded(), world.tenant, seeds, world.rules, as_of).tables
+        mine = actual[world.tenant.tenant_id]
+        wrong = [
+            f"{table}: {line}"
+            for table in tables
+            for line in differences(expected[table], mine[table])
+        ]
+        if wrong:
+            found[world] = wrong
+    return found
+
+
+def shrink(world: World, failing: Callable[[list[World]], list[World]]) -> World:
+    """A smaller world that still fails; every attempt of a round is a tenant of one build."""
+    while attempts := _attempts(world):
+        smaller = failing(attempts)
+        if not smaller:
+            break
+        world = min(smaller, key=lambda one: len(one.rows()))
+    return world
+
+
+def _attempts(world: World) -> list[World]:
+    """The world without each half, quarter and so on of its rows, down to each single row."""
+    rows = world.rows()
+    pieces: list[set[tuple[int, int, int]]] = []
+    size = len(rows) // 2
+    while size:
+        pieces += [set(rows[start : start + size]) for start in range(0, len(rows), size)]
+        size //= 2
+    return [
+        replace(
+            world.without(piece),
+            tenant=replace(world.tenant, tenant_id=f"{world.tenant.tenant_id[:7]}-{number}"),
+        )
+        for number, piece in enumerate(pieces)
+    ]

@@ -21,6 +21,7 @@ MACRO_FILES = [
         f"dispatch/{name}.sql"
         for name in (
             "add_days",
+            "dates_between",
             "days_between",
             "json_list",
             "json_number",
@@ -111,6 +112,26 @@ def test_tenant_date_is_the_day_on_the_tenants_wall(
     """Prevents an order shortly before midnight that is converted at another day's rate."""
     late_evening = instant("2026-06-30 22:30:00Z")
     assert value_of(f"tenant_date({late_evening}, \"'{time_zone}'\")") == date
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "unit", "dates"),
+    [
+        ("2026-03-28", "2026-03-30", "day", ["2026-03-28", "2026-03-29", "2026-03-30"]),
+        ("2025-12-01", "2026-02-01", "month", ["2025-12-01", "2026-01-01", "2026-02-01"]),
+        ("2026-03-28", "2026-03-28", "day", ["2026-03-28"]),
+        ("2026-03-28", "2026-03-27", "day", []),
+    ],
+)
+def test_dates_between_holds_both_ends(
+    value_of: Callable[[str], Any], first: str, last: str, unit: str, dates: list[str]
+) -> None:
+    """Prevents a chart that lacks its last day, or the day on which the clocks change."""
+    ends = ", ".join(f"\"date '{end}'\"" for end in (first, last))
+    series = compiled(f"dates_between({ends}, '{unit}')")
+    assert value_of(f'"array(select cast({series} as date))"') == [
+        datetime.date.fromisoformat(one) for one in dates
+    ]
 
 
 def test_timestamp_text_does_not_depend_on_the_session(value_of: Callable[[str], Any]) -> None:

@@ -1,8 +1,8 @@
 -- The stage at every instant. Churned is the only stage that remembers the one before: a stretch
 -- without engagement longer than the threshold is churned once the customer stood in a stage that
--- churns just before it or during it, and stays so until the stretch ends. A stage set by hand holds
--- until something happens or a crossed threshold changes what the rules say, and is then the stage
--- before.
+-- churns just before it or during it, and stays so until the stretch ends. A stage set by hand
+-- holds until something happens or a crossed threshold changes what the rules say, and is then the
+-- stage before.
 with facts as (
     select * from {{ ref('int_lifecycle__facts') }}
 ),

@@ -20,19 +20,28 @@ dated as (
         orders.customer_id,
         orders.net_amount_tenant,
         orders.tenant_currency,
-        cast(date_trunc('month', {{ tenant_date('orders.ordered_at', 'tenants.time_zone') }}) as date)
-            as month,
-        cast(date_trunc('month', {{ tenant_date(as_of(), 'tenants.time_zone') }}) as date)
-            as last_month
+        {{ tenant_date('orders.ordered_at', 'tenants.time_zone') }} as ordered_on,
+        {{ tenant_date(as_of(), 'tenants.time_zone') }} as last_on
     from orders
     inner join tenants on orders.tenant_id = tenants.tenant_id
 ),
 
+with_month as (
+    select
+        tenant_id,
+        customer_id,
+        net_amount_tenant,
+        tenant_currency,
+        cast(date_trunc('month', ordered_on) as date) as month,
+        cast(date_trunc('month', last_on) as date) as last_month
+    from dated
+),
+
 with_cohort as (
     select
-        dated.*,
+        with_month.*,
         min(month) over (partition by tenant_id, customer_id) as cohort_month
-    from dated
+    from with_month
 ),
 
 cohorts as (

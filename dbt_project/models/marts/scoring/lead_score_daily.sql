@@ -24,8 +24,7 @@ dated as (
         history.valid_from,
         history.lead_score,
         history.lead_band,
-        {{ tenant_date('history.valid_from', 'tenants.time_zone') }} as score_on,
-        {{ tenant_date(as_of(), 'tenants.time_zone') }} as last_on
+        {{ tenant_date('history.valid_from', 'tenants.time_zone') }} as score_on
     from history
     inner join tenants on history.tenant_id = tenants.tenant_id
 ),
@@ -99,11 +98,12 @@ movements_per_day as (
 
 bounds_per_tenant as (
     select
-        tenant_id,
-        min(score_on) as first_on,
-        max(last_on) as last_on
-    from dated
-    group by tenant_id
+        movements_per_day.tenant_id,
+        min(movements_per_day.score_on) as first_on,
+        {{ tenant_date(as_of(), 'tenants.time_zone') }} as last_on
+    from movements_per_day
+    inner join tenants on movements_per_day.tenant_id = tenants.tenant_id
+    group by movements_per_day.tenant_id, tenants.time_zone
 ),
 
 days as (

@@ -11,7 +11,7 @@ from pathlib import Path
 from orchestration.ingest.contracts import Column
 from orchestration.ingest.validation import fault, shown
 from orchestration.seeds.declarations import FILE, Declaration, SeedColumn, read_declarations
-from orchestration.seeds.files import Row, SeedError, SeedFile, read_seed, repeated
+from orchestration.seeds.files import Finding, Row, SeedError, SeedFile, read_seed, repeated
 from orchestration.seeds.rules import DEFAULT, RULES, known_values
 
 MOST_TOLD = 20
@@ -25,9 +25,8 @@ def check_seeds(folder: Path) -> dict[str, int]:
     Raises:
         SeedError: something is wrong; the message lists it, a line each.
     """
-    files = read_seeds(folder)
-    found = sorted({finding for file in files.values() for finding in file.findings})
-    if found:
+    files = read_seeds(folder, read_declarations(folder))
+    if found := findings(files):
         told = [str(finding) for finding in found[:MOST_TOLD]]
         if more := len(found) - len(told):
             told.append(f"and {more} more")
@@ -35,16 +34,17 @@ def check_seeds(folder: Path) -> dict[str, int]:
     return {name: len(file.rows) for name, file in sorted(files.items())}
 
 
-def read_seeds(folder: Path) -> dict[str, SeedFile]:
+def findings(files: Mapping[str, SeedFile]) -> list[Finding]:
+    """Everything that is wrong, in the order of the files and their lines."""
+    return sorted({finding for file in files.values() for finding in file.findings})
+
+
+def read_seeds(folder: Path, declared: Mapping[str, Declaration]) -> dict[str, SeedFile]:
     """Every seed with its rows, and what is wrong with them.
 
     A rule that looks across rows is asked only when the seeds that it reads are sound by
     themselves: a range whose end is no number has no gaps to speak of.
-
-    Raises:
-        SeedError: the declarations are malformed.
     """
-    declared = read_declarations(folder)
     files = {
         name: read_seed(
             folder / f"{name}.csv",
@@ -79,7 +79,7 @@ def _check_file(file: SeedFile, declaration: Declaration, files: Mapping[str, Se
             shared = ", ".join(f"{column} {row[column] or 'empty'}" for column in key)
             file.blame(row.line, f"{shared} stands in line {first.line} already; change one")
     for column in declaration.columns:
-        if file.has_header and column.name in declaration.complete:
+        if file.is_whole and column.name in declaration.complete:
             defaults = {row[column.name] for row in file.rows if row["tenant_id"] == DEFAULT}
             for value in column.allowed:
                 if value not in defaults:
@@ -113,7 +113,7 @@ def _unknown(column: SeedColumn, value: str, row: Row, files: Mapping[str, SeedF
     known = set(column.allowed)
     if column.refers_to:
         seed, referred = column.refers_to
-        if not files[seed].has_header:
+        if not files[seed].is_whole:
             return None
         known |= known_values(files[seed].rows, referred, row["tenant_id"])
     if not value or not (column.allowed or column.refers_to) or value in known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -70,10 +70,8 @@ def read_seeds(folder: Path, declared: Mapping[str, Declaration]) -> dict[str, S
 def _check_file(file: SeedFile, declaration: Declaration, files: Mapping[str, SeedFile]) -> None:
     for row in file.rows:
         for column in declaration.columns:
-            for value in row.items(column.name) if column.is_list else [row[column.name]]:
-                problem = value_fault(column, value) or _unknown(column, value, row, files)
-                if problem:
-                    file.blame(row.line, f"{column.name}: {problem}")
+            for problem in _cell_faults(column, row, files):
+                file.blame(row.line, f"{column.name}: {problem}")
     for key in declaration.keys:
         for row, first in repeated(file.rows, key):
             shared = ", ".join(f"{column} {row[column] or 'empty'}" for column in key)
@@ -86,10 +84,19 @@ def _check_file(file: SeedFile, declaration: Declaration, files: Mapping[str, Se
                     file.blame(0, f"{value} has no row for {DEFAULT}; add {DEFAULT},{value},…")
 
 
-def value_fault(column: SeedColumn, value: str) -> str | None:
+def _cell_faults(column: SeedColumn, row: Row, files: Mapping[str, SeedFile]) -> Iterator[str]:
+    text = row[column.name]
+    if not text:
+        if column.required:
+            yield "a value is needed"
+        return
+    for value in text.split("|") if column.is_list else [text]:
+        if problem := _value_fault(column, value) or _unknown(column, value, row, files):
+            yield problem
+
+
+def _value_fault(column: SeedColumn, value: str) -> str | None:
     """Why this value is not one of the column's type and range, or None when it is."""
-    if not value:
-        return "a value is needed" if column.required or column.is_list else None
     if column.data_type == "boolean":
         return None if value.lower() in ("true", "false") else _says(value, "true or false")
     if column.data_type == "date":
@@ -116,7 +123,7 @@ def _unknown(column: SeedColumn, value: str, row: Row, files: Mapping[str, SeedF
         if not files[seed].is_whole:
             return None
         known |= known_values(files[seed].rows, referred, row["tenant_id"])
-    if not value or not (column.allowed or column.refers_to) or value in known:
+    if not (column.allowed or column.refers_to) or value in known:
         return None
     place = f" (see {files[column.refers_to[0]].name})" if column.refers_to else ""
     return f"{shown(value)} is none of {', '.join(sorted(known))}{place}"

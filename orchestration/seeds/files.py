@@ -47,10 +47,6 @@ class Row:
         """The value of a column of numbers."""
         return Decimal(self[column]) if self[column] else None
 
-    def items(self, column: str) -> list[str]:
-        """The values of a column that holds several, separated by |."""
-        return self[column].split("|") if self[column] else []
-
 
 @dataclass
 class SeedFile:

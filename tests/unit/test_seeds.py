@@ -235,7 +235,7 @@ def test_what_spreadsheets_write_is_read(seeds: Path) -> None:
         ),
         (TIERS, "pine,4", "pine,3", "tenant_id *, tier_order 3 stands in line 4"),
         (SEGMENTS, ",vip,", ",vip|gold,", "stages: 'gold' is none of"),
-        (SEGMENTS, ",vip,", ",vip|,", "stages: a value is needed"),
+        (SEGMENTS, ",vip,", ",vip|,", "stages: '' is none of at_risk"),
         (
             SEGMENTS,
             ",hot|warm,",
@@ -260,6 +260,7 @@ def test_what_spreadsheets_write_is_read(seeds: Path) -> None:
             "cooldown,",
             "reentry_cooldown_days: the policy cooldown needs a number",
         ),
+        (CAMPAIGNS, "We miss you,at_risk,", "We miss you,,", "target_stages: a value is needed"),
         (
             CAMPAIGNS,
             "We miss you,at_risk,",

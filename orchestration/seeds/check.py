@@ -42,8 +42,8 @@ def findings(files: Mapping[str, SeedFile]) -> list[Finding]:
 def read_seeds(folder: Path, declared: Mapping[str, Declaration]) -> dict[str, SeedFile]:
     """Every seed with its rows, and what is wrong with them.
 
-    A rule that looks across rows is asked only when the seeds that it reads are sound by
-    themselves: a range whose end is no number has no gaps to speak of.
+    A rule that looks across rows is asked only when the seeds that it needs follow their
+    declarations: a range whose end is no number has no gaps to speak of.
     """
     files = {
         name: read_seed(
@@ -55,10 +55,11 @@ def read_seeds(folder: Path, declared: Mapping[str, Declaration]) -> dict[str, S
     }
     for name, file in files.items():
         _check_file(file, declared[name], files)
-    sound = {name: file.rows for name, file in files.items() if not file.findings}
-    for reads, rule in RULES:
-        if sound.keys() >= set(reads):
-            for seed, line, problem in rule(sound):
+    rows = {name: file.rows for name, file in files.items()}
+    sound = {name for name, file in files.items() if not file.findings}
+    for needs, rule in RULES:
+        if sound.issuperset(needs):
+            for seed, line, problem in rule(rows):
                 files[seed].blame(line, problem)
     for path in sorted(folder.glob("*.csv")):
         if path.stem not in declared:

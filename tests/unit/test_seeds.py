@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from functools import cache
 from pathlib import Path
@@ -260,6 +261,7 @@ def test_what_spreadsheets_write_is_read(seeds: Path) -> None:
             "cooldown,",
             "reentry_cooldown_days: the policy cooldown needs a number",
         ),
+        ("tenant_settings", "recency_weight,3", "recency_weight,", "recency_weight needs a number"),
         (CAMPAIGNS, "We miss you,at_risk,", "We miss you,,", "target_stages: a value is needed"),
         (
             CAMPAIGNS,
@@ -604,3 +606,22 @@ def test_a_malformed_declaration_is_named(seeds: Path, old: str, new: str, words
     with pytest.raises(SeedError, match=r"_seeds\.yml") as caught:
         check_seeds(seeds)
     assert words in str(caught.value)
+
+
+def test_no_mistake_breaks_the_check_itself(seeds: Path) -> None:
+    """Prevents a traceback in the place of a line number, when mistakes meet."""
+    append(seeds, RULES, rule("aurora", "always", A, B), rule("kente", "never", A, B))
+    sound = {file: file.read_text(encoding="utf-8") for file in sorted(seeds.glob("*.csv"))}
+    draw = random.Random(7)
+    values = ["", "*", "-1", "0", "x", "1e5", "null", "nobody", "kente", "|", '"', "phone", "1.5"]
+    for _ in range(60):
+        for file in draw.sample(list(sound), 3):
+            lines = sound[file].splitlines()
+            cells = lines[line := draw.randrange(1, len(lines))].split(",")
+            cells[draw.randrange(len(cells))] = draw.choice(values)
+            lines[line] = ",".join(cells)
+            del lines[draw.randrange(1, len(lines)) :: len(lines)]
+            file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        assert all(finding.startswith("seeds/") for finding in told(seeds))
+        for file, text in sound.items():
+            file.write_text(text, encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -73,6 +74,11 @@ def is_time_zone(name: str) -> bool:
 
 def is_currency(code: str) -> bool:
     """Whether this is, or was, a currency of ISO 4217."""
-    from babel.numbers import is_currency as is_known
+    return code in _currencies()
 
-    return is_known(code)
+
+@cache
+def _currencies() -> frozenset[str]:
+    from babel.numbers import list_currencies
+
+    return frozenset(list_currencies())

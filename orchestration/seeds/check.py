@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 from orchestration.ingest.contracts import Column
 from orchestration.ingest.validation import fault, shown
 from orchestration.seeds.declarations import FILE, Declaration, SeedColumn, read_declarations
-from orchestration.seeds.files import Row, SeedError, SeedFile, read_seed, repeated
+from orchestration.seeds.files import Finding, Row, SeedError, SeedFile, read_seed, repeated
 from orchestration.seeds.rules import DEFAULT, RULES, known_values
 
 MOST_TOLD = 20
@@ -25,9 +25,8 @@ def check_seeds(folder: Path) -> dict[str, int]:
     Raises:
         SeedError: something is wrong; the message lists it, a line each.
     """
-    files = read_seeds(folder)
-    found = sorted({finding for file in files.values() for finding in file.findings})
-    if found:
+    files = read_seeds(folder, read_declarations(folder))
+    if found := findings(files):
         told = [str(finding) for finding in found[:MOST_TOLD]]
         if more := len(found) - len(told):
             told.append(f"and {more} more")
@@ -35,16 +34,17 @@ def check_seeds(folder: Path) -> dict[str, int]:
     return {name: len(file.rows) for name, file in sorted(files.items())}
 
 
-def read_seeds(folder: Path) -> dict[str, SeedFile]:
+def findings(files: Mapping[str, SeedFile]) -> list[Finding]:
+    """Everything that is wrong, in the order of the files and their lines."""
+    return sorted({finding for file in files.values() for finding in file.findings})
+
+
+def read_seeds(folder: Path, declared: Mapping[str, Declaration]) -> dict[str, SeedFile]:
     """Every seed with its rows, and what is wrong with them.
 
-    A rule that looks across rows is asked only when the seeds that it reads are sound by
-    themselves: a range whose end is no number has no gaps to speak of.
-
-    Raises:
-        SeedError: the declarations are malformed.
+    A rule that looks across rows is asked only when the seeds that it needs follow their
+    declarations: a range whose end is no number has no gaps to speak of.
     """
-    declared = read_declarations(folder)
     files = {
         name: read_seed(
             folder / f"{name}.csv",
@@ -55,10 +55,11 @@ def read_seeds(folder: Path) -> dict[str, SeedFile]:
     }
     for name, file in files.items():
         _check_file(file, declared[name], files)
-    sound = {name: file.rows for name, file in files.items() if not file.findings}
-    for reads, rule in RULES:
-        if sound.keys() >= set(reads):
-            for seed, line, problem in rule(sound):
+    rows = {name: file.rows for name, file in files.items()}
+    sound = {name for name, file in files.items() if not file.findings}
+    for needs, rule in RULES:
+        if sound.issuperset(needs):
+            for seed, line, problem in rule(rows):
                 files[seed].blame(line, problem)
     for path in sorted(folder.glob("*.csv")):
         if path.stem not in declared:
@@ -70,26 +71,33 @@ def read_seeds(folder: Path) -> dict[str, SeedFile]:
 def _check_file(file: SeedFile, declaration: Declaration, files: Mapping[str, SeedFile]) -> None:
     for row in file.rows:
         for column in declaration.columns:
-            for value in row.items(column.name) if column.is_list else [row[column.name]]:
-                problem = value_fault(column, value) or _unknown(column, value, row, files)
-                if problem:
-                    file.blame(row.line, f"{column.name}: {problem}")
+            for problem in _cell_faults(column, row, files):
+                file.blame(row.line, f"{column.name}: {problem}")
     for key in declaration.keys:
         for row, first in repeated(file.rows, key):
             shared = ", ".join(f"{column} {row[column] or 'empty'}" for column in key)
             file.blame(row.line, f"{shared} stands in line {first.line} already; change one")
     for column in declaration.columns:
-        if file.has_header and column.name in declaration.complete:
+        if file.is_whole and column.name in declaration.complete:
             defaults = {row[column.name] for row in file.rows if row["tenant_id"] == DEFAULT}
             for value in column.allowed:
                 if value not in defaults:
                     file.blame(0, f"{value} has no row for {DEFAULT}; add {DEFAULT},{value},…")
 
 
-def value_fault(column: SeedColumn, value: str) -> str | None:
+def _cell_faults(column: SeedColumn, row: Row, files: Mapping[str, SeedFile]) -> Iterator[str]:
+    text = row[column.name]
+    if not text:
+        if column.required:
+            yield "a value is needed"
+        return
+    for value in text.split("|") if column.is_list else [text]:
+        if problem := _value_fault(column, value) or _unknown(column, value, row, files):
+            yield problem
+
+
+def _value_fault(column: SeedColumn, value: str) -> str | None:
     """Why this value is not one of the column's type and range, or None when it is."""
-    if not value:
-        return "a value is needed" if column.required or column.is_list else None
     if column.data_type == "boolean":
         return None if value.lower() in ("true", "false") else _says(value, "true or false")
     if column.data_type == "date":
@@ -113,10 +121,10 @@ def _unknown(column: SeedColumn, value: str, row: Row, files: Mapping[str, SeedF
     known = set(column.allowed)
     if column.refers_to:
         seed, referred = column.refers_to
-        if not files[seed].has_header:
+        if not files[seed].is_whole:
             return None
         known |= known_values(files[seed].rows, referred, row["tenant_id"])
-    if not value or not (column.allowed or column.refers_to) or value in known:
+    if not (column.allowed or column.refers_to) or value in known:
         return None
     place = f" (see {files[column.refers_to[0]].name})" if column.refers_to else ""
     return f"{shown(value)} is none of {', '.join(sorted(known))}{place}"

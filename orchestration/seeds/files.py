@@ -47,10 +47,6 @@ class Row:
         """The value of a column of numbers."""
         return Decimal(self[column]) if self[column] else None
 
-    def items(self, column: str) -> list[str]:
-        """The values of a column that holds several, separated by |."""
-        return self[column].split("|") if self[column] else []
-
 
 @dataclass
 class SeedFile:
@@ -59,8 +55,8 @@ class SeedFile:
     name: str
     rows: list[Row] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    has_header: bool = False
-    """False when the file is unreadable or lacks a column, so that its rows say nothing."""
+    is_whole: bool = False
+    """False when a line cannot be read, so that nothing is said about rows that seem to lack."""
 
     def blame(self, line: int, problem: str) -> None:
         """Add a finding."""
@@ -95,7 +91,6 @@ def read_seed(
     _check_header(seed, header, columns, more_columns)
     if seed.findings:
         return seed
-    seed.has_header = True
     for line, values in records:
         if not values:
             seed.blame(line, "is empty; delete it")
@@ -107,6 +102,7 @@ def read_seed(
             )
         else:
             seed.rows.append(_row(seed, line, dict(zip(header, values, strict=True))))
+    seed.is_whole = not seed.findings
     return seed
 
 

@@ -230,7 +230,7 @@ def _possible_scores(seeds: Seeds, tenant_id: str) -> tuple[Decimal, Decimal]:
         row["setting"].removesuffix("_weight"): Decimal(row["value"])
         for owner in (DEFAULT, tenant_id)
         for row in seeds["tenant_settings"]
-        if row["tenant_id"] == owner and row["setting"].endswith("_weight")
+        if row["tenant_id"] == owner and row["setting"].endswith("_weight") and row["value"]
     }
     least = greatest = Decimal(0)
     for dimension, weight in weights.items():
@@ -250,12 +250,12 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("tenants",), tenants),
     (("exchange_rates", "currency_minor_units"), currencies),
     (("tenant_settings",), settings),
-    (("rfm_thresholds", "tenants"), rfm_thresholds),
-    (("lead_bands", "rfm_thresholds", "tenant_settings", "tenants"), lead_bands),
-    (("loyalty_tiers", "tenants"), loyalty_tiers),
+    (("rfm_thresholds",), rfm_thresholds),
+    (("lead_bands", "rfm_thresholds", "tenant_settings"), lead_bands),
+    (("loyalty_tiers",), loyalty_tiers),
     (("segment_definitions", "winback_campaign_definitions"), bounds),
     (("segment_definitions",), segments),
     (("winback_campaign_definitions",), campaigns),
     (("identity_rules", "identifier_types", "tenants"), identity_rules),
 )
-"""Every rule with the seeds that it reads."""
+"""Every rule with the seeds whose declarations must hold before it can be asked."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from orchestration.cli import app, main
-from orchestration.settings import Settings
+from orchestration.settings import SEEDS_DIR, Settings
 from orchestration.warehouse.postgres import EmbeddedServer
 
 COMMANDS = sorted(
@@ -157,15 +158,25 @@ def test_a_home_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_doctor_names_what_is_wrong_and_the_way_out(
-    journey_home: Path, capsys: pytest.CaptureFixture[str]
+    journey_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Prevents: a check that is content with a database that does not run."""
+    """Prevents: a check that is content with a database that does not run, or a seed that no build
+    can use."""
+    seeds = Path(shutil.copytree(SEEDS_DIR, tmp_path / "seeds"))
+    with (seeds / "collections.csv").open("a") as file:
+        file.write("aurora,calm,first\n")
+    monkeypatch.setattr("orchestration.doctor.SEEDS_DIR", seeds)
     code, output, _ = run(capsys, "doctor", "--json")
     assert code == 1
     found = {check["name"]: check for check in json.loads(output)}
     assert not found["database"]["ok"]
     assert "journey up" in found["database"]["found"]
-    assert {name for name, check in found.items() if not check["ok"]} == {"database"}
+    line = "seeds/collections.csv line 5: collection_order: 'first' is not a whole number"
+    assert line in found["seeds"]["found"]
+    assert {name for name, check in found.items() if not check["ok"]} == {"database", "seeds"}
 
 
 def test_loading_from_the_command_line(

@@ -1,6 +1,6 @@
 -- A returned row is a customer without a lead score, or a score of nobody.
-with customer_metrics as (
-    select * from {{ ref('int_customers__metrics') }}
+with customers as (
+    select * from {{ ref('customers') }}
 ),
 
 lead_scores as (
@@ -8,11 +8,11 @@ lead_scores as (
 )
 
 select
-    coalesce(customer_metrics.tenant_id, lead_scores.tenant_id) as tenant_id,
-    coalesce(customer_metrics.customer_id, lead_scores.customer_id) as customer_id
-from customer_metrics
+    coalesce(customers.tenant_id, lead_scores.tenant_id) as tenant_id,
+    coalesce(customers.customer_id, lead_scores.customer_id) as customer_id
+from customers
 full outer join lead_scores
     on
-        customer_metrics.tenant_id = lead_scores.tenant_id
-        and customer_metrics.customer_id = lead_scores.customer_id
-where customer_metrics.customer_id is null or lead_scores.customer_id is null
+        customers.tenant_id = lead_scores.tenant_id
+        and customers.customer_id = lead_scores.customer_id
+where customers.customer_id is null or lead_scores.customer_id is null

@@ -1,10 +1,12 @@
 -- A returned row is an order that the timeline lacks, or an order activity without an order.
 with orders as (
-    select * from {{ ref('orders') }}
+    select * from {{ ref('orders') }} as orders
+    where {{ is_touched('orders') }}
 ),
 
 timeline as (
-    select * from {{ ref('customer_activity_timeline') }}
+    select * from {{ ref('customer_activity_timeline') }} as timeline
+    where {{ is_touched('timeline') }}
 ),
 
 order_activities as (

@@ -7,8 +7,8 @@ loyalty_events as (
     select * from {{ ref('sync_klaviyo__loyalty_events') }}
 ),
 
-contact_points as (
-    select * from {{ ref('int_customers__contact_points') }}
+customers as (
+    select * from {{ ref('customers') }}
 ),
 
 messages as (
@@ -32,11 +32,11 @@ select
     messages.customer_id,
     messages.message_id
 from messages
-left join contact_points
+left join customers
     on
-        messages.tenant_id = contact_points.tenant_id
-        and messages.customer_id = contact_points.customer_id
+        messages.tenant_id = customers.tenant_id
+        and messages.customer_id = customers.customer_id
 where
-    contact_points.email is null
-    or contact_points.email_subscribed is not true
-    or contact_points.is_email_suppressed is true
+    customers.email is null
+    or customers.email_subscribed is not true
+    or customers.is_email_suppressed is true

@@ -4,8 +4,8 @@ with campaigns as (
     select * from {{ ref('winback_campaign_definitions') }}
 ),
 
-customer_metrics as (
-    select * from {{ ref('int_customers__metrics') }}
+customers as (
+    select * from {{ ref('customers') }}
 ),
 
 eligibility as (
@@ -15,16 +15,16 @@ eligibility as (
 select
     campaigns.tenant_id,
     campaigns.campaign_id,
-    customer_metrics.customer_id,
+    customers.customer_id,
     eligibility.is_eligible,
     eligibility.reason
 from campaigns
-inner join customer_metrics on campaigns.tenant_id = customer_metrics.tenant_id
+inner join customers on campaigns.tenant_id = customers.tenant_id
 left join eligibility
     on
         campaigns.tenant_id = eligibility.tenant_id
         and campaigns.campaign_id = eligibility.campaign_id
-        and customer_metrics.customer_id = eligibility.customer_id
+        and customers.customer_id = eligibility.customer_id
 where
     eligibility.is_eligible is null
     or eligibility.is_eligible <> (eligibility.reason is null)

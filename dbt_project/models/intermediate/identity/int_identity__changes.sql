@@ -2,6 +2,7 @@
     indexes=[{'columns': ['tenant_id', 'source', 'sighting_id'], 'unique': true}],
 ) }}
 
+-- depends_on: {{ ref('int_identity__derivation') }}
 -- A sighting changed when a version of one of its records was loaded or replaced since the build
 -- before, or when one of their dates has come since. Empty when everything is derived anew.
 {% set sources = {

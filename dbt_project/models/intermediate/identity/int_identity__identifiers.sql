@@ -12,6 +12,7 @@
 -- A blocked value is kept only where a rule of the tenant's names it. The number of an order finds
 -- what belongs to the order; the reference of an order stands in where it names nobody.
 -- The tables of the build before are read first.
+-- depends_on: {{ ref('int_identity__changes') }}
 -- depends_on: {{ ref('int_identity__replaced') }}
 with sightings as (
     select * from {{ ref('int_identity__sightings') }} as sightings

@@ -2,6 +2,8 @@
     indexes=[{'columns': ['tenant_id', 'source', 'sighting_id'], 'unique': true}],
 ) }}
 
+-- Everything that is written customer by customer stands after this, and needs to know whose.
+-- depends_on: {{ ref('int_customers__touched') }}
 -- Whose record is it? The strongest identifier on it that belongs to somebody decides. Everything
 -- about a customer is derived from the records listed here; without an owner they still belong to
 -- what is derived anew.

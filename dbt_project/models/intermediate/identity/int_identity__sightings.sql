@@ -6,6 +6,7 @@
     indexes=[{'columns': ['tenant_id', 'source', 'sighting_id'], 'unique': true}],
 ) }}
 
+-- depends_on: {{ ref('int_identity__changes') }}
 -- What a record shows of a person; touchpoints and visits that show the same are one sighting.
 -- Evidence links identifiers and counts; a mention only looks up whom it means. `order_number` is
 -- the number by which other records name an order.

@@ -134,11 +134,12 @@ class World:
         return replace(self, steps=tuple(steps))
 
     def reordered(self, random: Random) -> World:
-        """The same files in another order of their steps."""
+        """The same files in another order of their steps, for a tenant of another name."""
         steps = list(self.steps)
-        while steps == list(self.steps) and len(steps) > 1:
+        while len(steps) > 1 and steps == list(self.steps):
             random.shuffle(steps)
-        return replace(self, steps=tuple(steps))
+        tenant = replace(self.tenant, tenant_id=f"{self.tenant.tenant_id}-reordered")
+        return replace(self, tenant=tenant, steps=tuple(steps))
 
 
 def in_path_order(step: Iterable[File]) -> list[File]:

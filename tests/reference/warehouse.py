@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -128,11 +128,11 @@ class Warehouse:
         self.settings = settings
         self.worlds = worlds
 
-    def load(self, step: int) -> None:
-        """Load one step of every world that has it."""
-        for world in self.worlds:
-            if step < len(world.steps):
-                world.write(Path(self.settings.landing), step)
+    def load(self, arriving: Iterable[tuple[World, int]]) -> None:
+        """Load steps of worlds together, and clear them away."""
+        landing = Path(self.settings.landing)
+        for world, step in arriving:
+            world.write(landing, step)
         database = engine(self.settings)
         try:
             report = load_landing(database, self.settings)
@@ -141,11 +141,13 @@ class Warehouse:
         assert report.is_clean
         rejected = [one for one in report.files if one.rows_rejected]
         assert not rejected, rejected
+        for folder in landing.iterdir():
+            shutil.rmtree(folder)
 
     def load_all(self) -> None:
         """Load every step, in order."""
         for step in range(max(len(world.steps) for world in self.worlds)):
-            self.load(step)
+            self.load((world, step) for world in self.worlds if step < len(world.steps))
 
     def build(self, as_of: datetime, *, full_refresh: bool = False) -> None:
         """Seeds and models; the tests of the data are another matter."""
@@ -173,6 +175,27 @@ class Warehouse:
             return sorted(sqlalchemy.inspect(database).get_table_names(schema=schema))
         finally:
             database.dispose()
+
+    def contents(
+        self, schemas: Iterable[str], leaving_out: Mapping[str, Iterable[str]] | None = None
+    ) -> dict[tuple[str, str], Counter[str]]:
+        """Per tenant and table every row as text, without the columns to leave out.
+
+        No columns to leave out means a table that is left out as a whole.
+        """
+        found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for schema in schemas:
+            for table in self.tables(schema):
+                columns = list((leaving_out or {}).get(table, ("_",)))
+                if not columns:
+                    continue
+                taken = ", ".join(f"'{column}'" for column in columns)
+                for row in self.query(
+                    f"select tenant_id, (to_jsonb(whole) - array[{taken}])::text as content "
+                    f"from {schema}.{table} as whole"
+                ):
+                    found[row["tenant_id"], f"{schema}.{table}"][row["content"]] += 1
+        return found
 
     def marts(self, tables: Iterable[str]) -> dict[str, dict[str, Rows]]:
         """Per tenant and table the rows by their key; of memberships only the open ones."""

@@ -21,15 +21,16 @@ Name = tuple[str | None, str | None]
 
 @dataclass(frozen=True)
 class Sighting:
-    """Identifiers that stand on one record; `weight` is 0 for what only repeats a record."""
+    """Identifiers that stand on one record."""
 
     source: str
     keys: tuple[Key, ...]
     name: Name
     seen_at: datetime
     first_load: int
-    weight: int
     order_id: str | None = None
+    uncounted: frozenset[Key] = frozenset()
+    """Those of an account beside the order's own contact: they tie, and do not count."""
 
 
 @dataclass
@@ -92,12 +93,24 @@ def sightings_of(record: Record, tenant: Tenant) -> list[Sighting]:
     name: Name = (None, None)
     found: list[tuple[str, str | None]] = []
     order_id: str | None = None
+    uncounted: frozenset[Key] = frozenset()
     match record.source:
         case "shopify_orders":
             customer = values.get("customer") or {}
             account = text_of(customer.get("id"))
             name = (text_of(customer.get("first_name")), text_of(customer.get("last_name")))
-            found = [("email", email), ("shopify_customer_id", account), ("phone", phone)]
+            others = {
+                ("email", email_of(customer.get("email"))),
+                ("phone", phone_of(customer.get("phone"), region)),
+            } - {("email", email), ("phone", phone)}
+            found = [
+                ("email", email),
+                *(other for other in others if other[0] == "email"),
+                ("shopify_customer_id", account),
+                ("phone", phone),
+                *(other for other in others if other[0] == "phone"),
+            ]
+            uncounted = frozenset((kind, value) for kind, value in others if value is not None)
             order_id = f"shopify:{record.record_id}"
         case "shop_orders":
             phone = phone_of(values.get("phone_number"), region)
@@ -135,16 +148,9 @@ def sightings_of(record: Record, tenant: Tenant) -> list[Sighting]:
         case _:
             return []
     keys = tuple((kind, value) for kind, value in found if value is not None)
-    one = Sighting(record.source, keys, name, record.seen_at, record.first_load, 1, order_id)
-    if record.source != "shopify_orders" or account is None:
-        return [one]
-    beside = [
-        ("email", email_of(customer.get("email"))),
-        ("shopify_customer_id", account),
-        ("phone", phone_of(customer.get("phone"), region)),
+    return [
+        Sighting(record.source, keys, name, record.seen_at, record.first_load, order_id, uncounted)
     ]
-    keys = tuple((kind, value) for kind, value in beside if value is not None)
-    return [one, Sighting(record.source, keys, name, record.seen_at, record.first_load, 0)]
 
 
 def is_blocked(key: Key, tenant: Tenant, seeds: Seeds) -> bool:
@@ -228,9 +234,7 @@ def resolve(
             linked.append(sighting)
         elif not tied.intersection(whole.keys):
             own = ("order_reference", str(sighting.order_id))
-            # the touchpoint was counted already
-            weight = 0 if sighting.source == "touchpoints" else 1
-            linked.append(replace(sighting, keys=(own,), weight=weight))
+            linked.append(replace(sighting, keys=(own,)))
 
     groups = {key: {key} for sighting in linked for key in sighting.keys}
     groups |= {key: {key} for key in tied}
@@ -259,7 +263,7 @@ def resolve(
             source=first.source,
             first_seen_at=min(sighting.seen_at for sighting in showing),
             last_seen_at=max(sighting.seen_at for sighting in showing),
-            seen_count=sum(sighting.weight for sighting in showing),
+            seen_count=sum(key not in sighting.uncounted for sighting in showing),
         )
     for key, group in groups.items():
         minting = min(group, key=lambda one: (first_loads[one], types[one[0]].strength, one[1]))
@@ -281,7 +285,7 @@ def resolve(
             names = resolved.names.setdefault(owner, {})
             count, last_seen_at = names.get(sighting.name, (0, sighting.seen_at))
             names[sighting.name] = (
-                count + sighting.weight,
+                count + 1,
                 max(last_seen_at, sighting.seen_at),
             )
     return resolved
@@ -299,7 +303,7 @@ def _evidence(sightings: Iterable[Sighting], seeds: Seeds) -> list[Edge]:
             if key != strongest:
                 count, load = seen.get((strongest, key), (0, sighting.first_load))
                 seen[strongest, key] = (
-                    count + sighting.weight,
+                    count + 1,
                     min(load, sighting.first_load),
                 )
     return [

@@ -32,6 +32,7 @@ candidates as (
             order by
                 case when identifiers.customer_id is not null then 1 else 2 end,
                 evidence.strength_order,
+                evidence.seen_count desc,
                 evidence.identifier_key
         ) as preference
     from evidence

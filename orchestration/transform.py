@@ -244,9 +244,10 @@ def transform_events(
 def project_fingerprint() -> str:
     """A hash of the SQL, macros and seeds: tables made by other ones are no ground to build on."""
     digest = hashlib.sha256(version("dbt-core").encode())
-    for path in sorted(_project_files()):
+    for folder, path in sorted(_project_files()):
         if path.suffix in DERIVING_SUFFIXES:
-            digest.update(f"{path.relative_to(PROJECT_ROOT)}\0".encode() + path.read_bytes())
+            name = f"{folder.name}/{path.relative_to(folder)}"
+            digest.update(f"{name}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
@@ -518,14 +519,14 @@ def _address(settings: Settings) -> Mapping[str, str]:
 
 def _state_of_files() -> str:
     digest = hashlib.sha256(version("dbt-core").encode())
-    for path in sorted(_project_files()):
+    for _, path in sorted(_project_files()):
         state = path.stat()
         digest.update(f"{path}\0{state.st_mtime_ns}\0{state.st_size}\n".encode())
     return digest.hexdigest()
 
 
-def _project_files() -> Iterable[Path]:
+def _project_files() -> Iterable[tuple[Path, Path]]:
     for folder in DBT_FOLDERS:
         for path in folder.rglob("*"):
             if path.suffix in DBT_SUFFIXES and "target" not in path.parts:
-                yield path
+                yield folder, path

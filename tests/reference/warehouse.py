@@ -18,7 +18,8 @@ from pydantic import SecretStr
 
 from orchestration.ingest.load import load_landing
 from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, SEEDS_DIR, Settings
-from orchestration.transform import transform
+from orchestration.transform import project_fingerprint, transform
+from orchestration.warehouse.builds import building
 from orchestration.warehouse.database import engine
 
 from .histories import World
@@ -150,14 +151,22 @@ class Warehouse:
             self.load((world, step) for world in self.worlds if step < len(world.steps))
 
     def build(self, as_of: datetime, *, full_refresh: bool = False) -> None:
-        """Seeds and models; the tests of the data are another matter."""
-        transform(
-            self.settings,
-            as_of,
-            select=["resource_type:seed", "resource_type:model"],
-            with_tests_of_selected=False,
-            full_refresh=full_refresh,
-        ).require_success()
+        """Seeds and models, partly or wholly as a real build would; not the tests of the data."""
+        database = engine(self.settings)
+        try:
+            with building(database, as_of) as opened:
+                covered = opened.coverage_before(project_fingerprint())
+                transform(
+                    self.settings,
+                    as_of,
+                    since=None if full_refresh else covered,
+                    select=["resource_type:seed", "resource_type:model"],
+                    with_tests_of_selected=False,
+                    full_refresh=full_refresh,
+                ).require_success()
+                opened.succeed("whole")
+        finally:
+            database.dispose()
 
     def query(self, statement: str) -> list[dict[str, Any]]:
         """The rows of a query."""

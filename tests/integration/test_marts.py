@@ -58,6 +58,65 @@ def test_building_the_past_and_coming_back_changes_nothing(
     assert hash_tables(built_database) == before
 
 
+AT_NEW_YEAR = """
+    with known as (
+        select
+            tenant_id,
+            customer_id,
+            array_agg(identifier_type || ':' || identifier order by identifier_type, identifier)
+                as known_by
+        from marts.customer_identities
+        where first_seen_at <= '2026-01-01T00:00:00Z'
+        group by tenant_id, customer_id
+    ),
+
+    stages as (
+        select distinct on (tenant_id, customer_id) *
+        from marts.stage_transitions
+        where transitioned_at <= '2026-01-01T00:00:00Z'
+        order by tenant_id, customer_id, transitioned_at desc
+    )
+
+    select
+        known.tenant_id,
+        known.known_by,
+        scores.lead_score,
+        scores.valid_from,
+        stages.to_stage,
+        stages.transitioned_at
+    from known
+    inner join marts.lead_score_history as scores
+        on
+            known.tenant_id = scores.tenant_id
+            and known.customer_id = scores.customer_id
+            and scores.valid_from <= '2026-01-01T00:00:00Z'
+            and coalesce(scores.valid_to > '2026-01-01T00:00:00Z', true)
+    inner join stages
+        on known.tenant_id = stages.tenant_id and known.customer_id = stages.customer_id
+"""
+
+
+def test_the_history_tells_what_a_build_of_its_day_said(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents a replay that rewrites what was true: today's orders under an old date."""
+
+    def at_new_year() -> dict[tuple[str, tuple[str, ...]], tuple[object, ...]]:
+        with built_database.connect() as connection:
+            rows = connection.exec_driver_sql(AT_NEW_YEAR).all()
+        # people whose identifiers were tied together only later are other people then
+        return {(tenant, tuple(known_by)): tuple(told) for tenant, known_by, *told in rows}
+
+    replayed = at_new_year()
+    transform(built, parse_as_of("2026-01-01T00:00:00Z")).require_success()
+    told_then = at_new_year()
+    same_people = replayed.keys() & told_then.keys()
+    assert len(same_people) > 100
+    assert {one: replayed[one] for one in same_people} == {
+        one: told_then[one] for one in same_people
+    }
+
+
 def test_a_story_is_found_by_any_spelling(built_database: sqlalchemy.Engine) -> None:
     """Prevents a person from being unknown because an address was typed in another way."""
     told = tell_story(built_database, MARA, "aurora")

@@ -90,6 +90,7 @@ final as (
         running.trigger_type,
         running.trigger_reference_id,
         manual_changes.stage as manual_stage,
+        manual_changes.changed_at as manual_changed_at,
         running.order_count,
         cast(running.lifetime_value as numeric(14, 2)) as lifetime_value,
         running.run_number,
@@ -115,7 +116,11 @@ final as (
         on
             running.tenant_id = manual_changes.tenant_id
             and running.customer_id = manual_changes.customer_id
-            and running.happened_at = manual_changes.changed_at
+            and running.happened_at >= manual_changes.changed_at
+            and (
+                manual_changes.next_changed_at is null
+                or running.happened_at < manual_changes.next_changed_at
+            )
 )
 
 select * from final

@@ -59,6 +59,9 @@ final as (
         tenant_id,
         customer_id,
         changed_at,
+        lead(changed_at) over (
+            partition by tenant_id, customer_id order by changed_at
+        ) as next_changed_at,
         stage,
         manual_change_id
     from attributed

@@ -19,6 +19,7 @@ base_stages as (
         facts.trigger_type,
         facts.trigger_reference_id,
         facts.manual_stage,
+        facts.manual_changed_at,
         facts.run_number,
         facts.days_since_engagement > settings.churned_days as is_idle,
         case
@@ -58,47 +59,51 @@ with_neighbours as (
     window run as (partition by tenant_id, customer_id, run_number order by happened_at)
 ),
 
--- Every run begins with something that happened, so no decision reaches into the next run.
-decisions as (
+-- The latest instant at which anything was decided. Every run begins with something that happened,
+-- so no decision reaches into the next run.
+decided as (
     select
         with_neighbours.*,
-        sum(
+        max(
             case
                 when
                     trigger_type = 'time_based'
                     and base_stage is not distinct from previous_base_stage
                     and is_idle is not distinct from is_previous_idle
-                    then 0
-                else 1
+                    then null
+                else happened_at
             end
-        ) over run as decision_number,
-        count(manual_stage) over run as manual_number
+        ) over (
+            partition by tenant_id, customer_id, run_number order by happened_at
+        ) as decided_at
     from with_neighbours
-    window run as (partition by tenant_id, customer_id, run_number order by happened_at)
 ),
 
 held as (
     select
-        decisions.*,
-        max(manual_stage) over (
-            partition by tenant_id, customer_id, run_number, decision_number
-        ) as held_stage
-    from decisions
+        decided.*,
+        case when decided_at = manual_changed_at then manual_stage end as held_stage
+    from decided
 ),
 
--- What was before a stage set by hand is forgotten.
 with_memory as (
     select
         held.*,
-        bool_or(
-            coalesce(held_stage, base_stage) in ('at_risk', 'customer', 'repeat', 'churned')
-            and (is_idle or coalesce(is_next_idle, false))
+        max(
+            case
+                when
+                    coalesce(held_stage, base_stage)
+                    in ('at_risk', 'customer', 'repeat', 'churned')
+                    and (is_idle or coalesce(is_next_idle, false))
+                    then happened_at
+            end
         ) over (
-            partition by tenant_id, customer_id, run_number, manual_number order by happened_at
-        ) as is_churning
+            partition by tenant_id, customer_id, run_number order by happened_at
+        ) as churning_at
     from held
 ),
 
+-- What was before the latest stage set by hand is forgotten.
 final as (
     select
         tenant_id,
@@ -108,7 +113,7 @@ final as (
         trigger_reference_id,
         case
             when held_stage is not null then held_stage
-            when is_idle and is_churning then 'churned'
+            when is_idle and churning_at >= coalesce(manual_changed_at, churning_at) then 'churned'
             else base_stage
         end as stage
     from with_memory

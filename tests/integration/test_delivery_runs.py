@@ -156,3 +156,18 @@ def test_a_killed_delivery_is_ended_by_the_next_one(built: Settings) -> None:
         ended = instance.get_run_by_id(dead.run_id)
     assert ended is not None
     assert ended.is_failure
+
+
+def test_a_database_without_our_tables_has_no_build_yet(
+    empty_database: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Prevents a stack trace for whoever delivers from a database that was never brought up."""
+    monkeypatch.setenv("JOURNEY_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("JOURNEY_DATABASE_URL", empty_database)
+    with pytest.raises(SystemExit) as ended:
+        main(["deliver"])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("There is no build yet")

@@ -14,7 +14,7 @@ from orchestration.seeds.files import SeedError
 from orchestration.settings import Settings
 from orchestration.warehouse.builds import Build, build_of_run, building, locked, parse_as_of
 from orchestration.warehouse.database import engine, migrate
-from orchestration.warehouse.errors import JourneyError
+from orchestration.warehouse.errors import DatabaseUnavailable, JourneyError, StorageError
 
 PROGRESS_LOGGER = "orchestration"
 
@@ -107,6 +107,7 @@ def build(
         SeedError: a seed is not even text; every other fault of a seed is in the report.
         TransformError: the dbt project does not parse, or the selection matches nothing.
         DatabaseUnavailable: the database cannot be reached.
+        StorageError: the home cannot be written, or its disk is full.
         KeyboardInterrupt: the build was interrupted, and is recorded as such.
     """
     start = time.perf_counter()
@@ -119,15 +120,16 @@ def build(
         from orchestration.defs.run import run_job
 
         started = time.time() - (time.perf_counter() - start)
-        try:
-            with _told(progress):
-                outcome = run_job(settings, instant, full_refresh=full_refresh, select=select)
-        except SeedError:
-            # dbt cannot even read the project, so that there is no run to record the failure
-            with building(database, instant, {"full_refresh": full_refresh}):
-                raise
-        with database.connect() as connection:
-            record = build_of_run(connection, outcome.run_id)
+        with _lost_to_a_full_disk(settings):
+            try:
+                with _told(progress):
+                    outcome = run_job(settings, instant, full_refresh=full_refresh, select=select)
+            except SeedError:
+                # dbt cannot even read the project, so that there is no run to record the failure
+                with building(database, instant, {"full_refresh": full_refresh}):
+                    raise
+            with database.connect() as connection:
+                record = build_of_run(connection, outcome.run_id)
     finally:
         database.dispose()
     if record is None:
@@ -145,8 +147,31 @@ def build(
             "finish": round(seconds - until_build - sum(steps.values()), 3),
         },
         written=outcome.written,
-        errors=tuple(outcome.errors.values()),
+        errors=(*outcome.errors.values(), *([] if outcome.succeeded else _disk_trouble(settings))),
     )
+
+
+@contextmanager
+def _lost_to_a_full_disk(settings: Settings) -> Iterator[None]:
+    """Name the disk when it is what took the embedded server down."""
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        trouble = _disk_trouble(settings) if settings.uses_embedded_database else []
+        if trouble:
+            raise StorageError(*trouble) from error
+        raise
+
+
+def _disk_trouble(settings: Settings) -> list[str]:
+    """The home's disk in words, when it is full or cannot be written: what failed did so there."""
+    from orchestration.defs.run import require_room_for_a_build
+
+    try:
+        require_room_for_a_build(settings)
+    except StorageError as error:
+        return [str(error)]
+    return []
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Everything heavy is imported inside the commands, so that `--help` is instant.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import time
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     An interrupt exits with 130.
     """
+    # a log that cannot be written, as on a full disk, is no reason for a page of stack traces
+    logging.raiseExceptions = False
     try:
         app(args=arguments, prog_name="journey", standalone_mode=True)
     except JourneyError as error:

@@ -22,7 +22,8 @@ def require_success(connection: sqlalchemy.Connection) -> Build:
     Raises:
         GateClosed: there is no such build; the message says why and what to do.
     """
-    build = settled_latest_build(connection)
+    is_migrated = sqlalchemy.text("select to_regclass('ops.builds') is not null")
+    build = settled_latest_build(connection) if connection.scalar(is_migrated) else None
     if build is None:
         raise GateClosed("There is no build yet, so nothing to deliver. Make one: journey build")
     named = f"build {build.build_id}, started {build.started_at:%Y-%m-%d %H:%M:%S} UTC,"

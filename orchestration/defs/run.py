@@ -72,7 +72,7 @@ def run_job(
     """
     from orchestration.definitions import make_definitions
 
-    require_room(settings.home, MINIMUM_FREE_BYTES, "a build")
+    require_room_for_a_build(settings)
     definitions = make_definitions(settings)
     job = definitions.resolve_job_def(JOB)
     config = {"as_of": as_of.isoformat() if as_of else "", "full_refresh": full_refresh}
@@ -131,6 +131,15 @@ def run_outputs(settings: Settings, tenant: str | None = None) -> DeliveryReport
             raise KeyboardInterrupt from None
     (report,) = reports
     return report
+
+
+def require_room_for_a_build(settings: Settings) -> None:
+    """Refuse to begin what could not end.
+
+    Raises:
+        StorageError: the home cannot be written, or is full.
+    """
+    require_room(settings.home, MINIMUM_FREE_BYTES, "a build")
 
 
 @contextmanager

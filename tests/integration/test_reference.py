@@ -7,14 +7,17 @@ its parts, and printed.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
 
 from tests.reference.histories import World, draw_world
-from tests.reference.marts import derive
+from tests.reference.identity import joined
+from tests.reference.marts import Marts, derive
 from tests.reference.seeds import Seeds
-from tests.reference.warehouse import KEYS, Project, disagreements, shrink
+from tests.reference.warehouse import KEYS, Project, Warehouse, disagreements, shrink
 
 from .conftest import Worlds
 
@@ -30,38 +33,59 @@ class Checked:
     """Where the marts of one build say otherwise than the rules, per world."""
 
     def __init__(self, opened: Worlds, seeds: Seeds, worlds: list[World]) -> None:
-        self.opened, self.seeds, self.worlds = opened, seeds, worlds
-        self.wrong = self._wrong(worlds, TABLES)
+        self.seeds, self.worlds = seeds, worlds
+        self._opened = opened
+        with self._built(worlds) as warehouse:
+            self._wrong = disagreements(warehouse, seeds, AS_OF, list(KEYS))
+            self.refused = _refused(warehouse)
+
+    def marts(self, world: World) -> Marts:
+        """What the rules say of a world."""
+        return derive(world.loaded(), world.tenant, self.seeds, world.rules, AS_OF)
 
     def is_contested(self, world: World) -> bool:
         """Whether a veto or a rule of somebody's hand decides who is who."""
-        marts = derive(world.loaded(), world.tenant, self.seeds, world.rules, AS_OF)
-        return bool(world.rules or marts.refusals)
+        return bool(world.rules or self.marts(world).refusals)
 
-    def require_agreement(self, *, contested: bool) -> None:
+    def require_agreement(self, tables: list[str], *, contested: bool) -> None:
         """Fail with the smallest world that still disagrees."""
         wrong = {
-            world: lines
-            for world, lines in self.wrong.items()
-            if self.is_contested(world) == contested
+            world: told
+            for world, lines in self._wrong.items()
+            if (told := [line for line in lines if line.partition(":")[0] in tables])
+            and self.is_contested(world) == contested
         }
         if not wrong:
             return
         first = min(wrong, key=lambda world: len(world.rows()))
-        subjects = {line.partition(":")[0] for line in wrong[first]}
-        tables = [table for table in TABLES if table in subjects][:1]
-        smallest = shrink(first, lambda attempts: list(self._wrong(attempts, tables)))
-        lines = self._wrong([smallest], tables).get(smallest, wrong[first])
+        subjects = [wrong[first][0].partition(":")[0]]
+        smallest = shrink(first, lambda attempts: list(self._disagreeing(attempts, subjects)))
+        lines = self._disagreeing([smallest], subjects).get(smallest, wrong[first])
         pytest.fail(
             f"{len(wrong)} of {len(self.worlds)} worlds disagree; the smallest:\n"
             + "\n".join([*lines[:SHOWN], smallest.describe()])
         )
 
-    def _wrong(self, worlds: list[World], tables: list[str]) -> dict[World, list[str]]:
-        with self.opened(worlds) as warehouse:
+    def _disagreeing(self, worlds: list[World], tables: list[str]) -> dict[World, list[str]]:
+        with self._built(worlds) as warehouse:
+            return disagreements(warehouse, self.seeds, AS_OF, tables)
+
+    @contextmanager
+    def _built(self, worlds: list[World]) -> Iterator[Warehouse]:
+        with self._opened(worlds) as warehouse:
             warehouse.load_all()
             warehouse.build(AS_OF)
-            return disagreements(warehouse, self.seeds, AS_OF, tables)
+            yield warehouse
+
+
+def _refused(warehouse: Warehouse) -> set[tuple[str, frozenset[str]]]:
+    """The refused ties of every tenant; a mart that does not exist has none."""
+    if "identity_refusals" not in warehouse.tables("marts"):
+        return set()
+    return {
+        (row["tenant_id"], frozenset((row["identifier_a"], row["identifier_b"])))
+        for row in warehouse.query("select * from marts.identity_refusals")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +100,27 @@ def checked(project: Project, worlds_warehouse: Worlds) -> Checked:
 @pytest.mark.long
 def test_the_marts_say_what_the_rules_say(checked: Checked) -> None:
     """Prevents a mart that is wrong on a threshold, a tie, a late or a corrected row."""
-    checked.require_agreement(contested=False)
+    checked.require_agreement(TABLES, contested=False)
+
+
+@pytest.mark.long
+def test_scores_change_when_the_rules_say(checked: Checked) -> None:
+    """Prevents a history that says when somebody noticed, not when the score changed."""
+    checked.require_agreement([HISTORY], contested=False)
 
 
 @pytest.mark.long
 def test_vetoes_and_manual_rules_decide_who_is_who(checked: Checked) -> None:
     """Prevents two accounts in one customer, and a rule of somebody's hand that is passed over."""
-    checked.require_agreement(contested=True)
+    checked.require_agreement(TABLES, contested=True)
+
+
+@pytest.mark.long
+def test_every_refused_tie_is_listed(checked: Checked) -> None:
+    """Prevents people kept apart without anybody being able to see why."""
+    expected = {
+        (world.tenant.tenant_id, frozenset(joined(key) for key in pair))
+        for world in checked.worlds
+        for pair in checked.marts(world).refusals
+    }
+    assert not expected - checked.refused

@@ -250,12 +250,19 @@ def resolve(
         for key in other:
             groups[key] = one
 
+    shown_by: dict[Key, list[Sighting]] = defaultdict(list)
+    for sighting in linked:
+        for key in sighting.keys:
+            if key not in tied:
+                shown_by[key].append(sighting)
+    for sighting in seen:
+        for key in tied.intersection(sighting.keys):
+            shown_by[key].append(sighting)
+
     identities: dict[Key, Identity] = {}
     first_loads: dict[Key, int] = {}
     for key in groups:
-        showing = [
-            sighting for sighting in (seen if key in tied else linked) if key in sighting.keys
-        ]
+        showing = shown_by[key]
         first = min(showing, key=lambda sighting: sighting.first_load)
         first_loads[key] = first.first_load
         identities[key] = Identity(

@@ -207,9 +207,12 @@ class Warehouse:
         return found
 
     def marts(self, tables: Iterable[str]) -> dict[str, dict[str, Rows]]:
-        """Per tenant and table the rows by their key; of memberships only the open ones."""
+        """Per tenant and table the rows by their key; of memberships only the open ones.
+
+        A mart that does not exist has no rows.
+        """
         found: dict[str, dict[str, Rows]] = defaultdict(lambda: defaultdict(dict))
-        for table in tables:
+        for table in sorted(set(tables).intersection(self.tables("marts"))):
             is_open = " where removed_at is null" if table == "segment_memberships" else ""
             for row in self.query(f"select * from marts.{table}{is_open}"):
                 key = tuple(row[name] for name in KEYS[table])
@@ -232,7 +235,10 @@ def differences(expected: Rows, actual: Rows) -> list[str]:
 def disagreements(
     warehouse: Warehouse, seeds: Seeds, as_of: datetime, tables: Sequence[str]
 ) -> dict[World, list[str]]:
-    """What the marts say otherwise than the rules, for every world where they do."""
+    """What the marts say otherwise than the rules, for every world where they do.
+
+    Every line begins with the name of its mart.
+    """
     actual = warehouse.marts(tables)
     found: dict[World, list[str]] = {}
     for world in warehouse.worlds:

@@ -46,9 +46,10 @@ def test_a_contract_is_read_whole() -> None:
     contract = parse_contract(table(), "file.yml")
     assert contract == Contract("things", "", contract.columns, key=("id",), version="updated_at")
     assert contract.column("id").required
-    create, unique, _ = raw_table_ddl(contract)
+    create, unique, by_load, _ = raw_table_ddl(contract)
     assert '"updated_at" timestamptz' in create
     assert "nulls not distinct where _is_current" in unique
+    assert 'brin (_load_id, "updated_at")' in by_load
 
 
 def test_the_rules_of_a_column_are_read() -> None:

@@ -23,6 +23,7 @@ from rich.markup import escape
 from orchestration.warehouse.errors import DatabaseUnavailable, JourneyError
 
 if TYPE_CHECKING:
+    from orchestration.identity import Identity, Tie
     from orchestration.ingest.load import FileResult, Progress
     from orchestration.settings import Settings
 
@@ -426,14 +427,7 @@ def story(
     currency = person["currency"]
     _say(f"{name}, {person['stage'].replace('_', ' ')} of {person['tenant_id']}")
     _say(f"customer_id {person['customer_id']}, first seen {person['first_seen_at']:%Y-%m-%d}")
-    _table(
-        "\nKnown by",
-        ("identifier", "value", "first source", "seen"),
-        [
-            (one["identifier_type"], one["identifier"], one["source"], one["seen_count"])
-            for one in told.identities
-        ],
-    )
+    _show_identities(told.identities)
     affinity = person["primary_collection"] or "none yet"
     _say(
         f"\n{person['total_orders']} orders worth {person['lifetime_value']:,} {currency}; lead "
@@ -471,6 +465,132 @@ def story(
                     "" if one["not_before"] is None else f"{one['not_before']:%Y-%m-%d %H:%M}",
                 )
                 for one in told.messages
+            ],
+        )
+
+
+@app.command("explain-identity")
+def explain_identity(
+    identifier: Annotated[str, typer.Argument(help="An e-mail, a phone, an id, a customer_id.")],
+    other: Annotated[
+        str | None, typer.Argument(help="Another: what ties the two, or keeps them apart?")
+    ] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Whose customer.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Explain who somebody is, or why two identifiers are, or are not, one customer."""
+    from orchestration import identity
+    from orchestration.warehouse.database import engine
+
+    explained: identity.Identity | identity.Tie
+    database = engine(_settings())
+    try:
+        if other is None:
+            explained = identity.explain_identity(database, identifier, tenant)
+        else:
+            explained = identity.explain_tie(database, identifier, other, tenant)
+    finally:
+        database.dispose()
+    if as_json:
+        _print_json(explained.to_dict())
+    elif isinstance(explained, identity.Tie):
+        _show_tie(explained)
+    else:
+        _show_identity(explained)
+
+
+def _show_identities(identities: list[dict[str, Any]]) -> None:
+    _table(
+        "\nKnown by",
+        ("identifier", "value", "first source", "seen"),
+        [
+            (one["identifier_type"], one["identifier"], one["source"], one["seen_count"])
+            for one in identities
+        ],
+    )
+
+
+def _show_identity(found: Identity) -> None:
+    if found.customer is None:
+        _say(f"{found.asked} belongs to nobody in {found.tenant_id}")
+    else:
+        person = found.customer
+        name = " ".join(filter(None, (person["first_name"], person["last_name"]))) or "Somebody"
+        _say(f"{name}, customer {found.customer_id} of {found.tenant_id}")
+        _say(f"E-mail {person['email'] or 'none'}, phone {person['phone'] or 'none'}")
+        if found.old_customer_id:
+            _say(f"{found.old_customer_id} is an old id of this customer")
+        _show_identities(found.identities)
+    if found.redirects:
+        _table(
+            "\nOld ids",
+            ("customer_id", "why", "as of (UTC)"),
+            [
+                (one["old_customer_id"], one["reason"], f"{one['merged_at']:%Y-%m-%d %H:%M}")
+                for one in found.redirects
+            ],
+        )
+    if found.splits:
+        _table(
+            "\nTaken apart",
+            ("customer_id", "was part of", "as of (UTC)"),
+            [
+                (
+                    one["customer_id"],
+                    one["split_from_customer_id"],
+                    f"{one['split_at']:%Y-%m-%d %H:%M}",
+                )
+                for one in found.splits
+            ],
+        )
+    if found.refusals:
+        _table(
+            "\nRefused ties",
+            ("identifier", "and", "by", "why", "a record"),
+            [
+                tuple(
+                    one[name]
+                    for name in ("identifier_a", "identifier_b", "rule", "reason", "source_record")
+                )
+                for one in found.refusals
+            ],
+        )
+    elif found.customer is None:
+        _say("Records mention it, and none shows whose it is.")
+
+
+def _show_tie(tie: Tie) -> None:
+    one, other = tie.asked
+    if tie.verdict == "one customer":
+        _say(f"{one} and {other} are one customer of {tie.tenant_id}: {tie.customer_ids[0]}")
+        if not tie.steps:
+            _say("Both name the same identifier.")
+    else:
+        _say(f"{one} and {other} are not one customer of {tie.tenant_id}:")
+        for asked, customer_id in zip(tie.asked, tie.customer_ids, strict=True):
+            _say(f"{asked} is " + (customer_id or "nobody's"))
+        if tie.verdict == "never seen together":
+            _say(
+                "No record ever showed them together, nor anything that leads from one to the other."
+            )
+        for step in tie.refused:
+            _say(
+                f"Refused ({step.refused_by}): {step.identifier_a} and {step.identifier_b}. "
+                f"{step.reason}."
+            )
+    if tie.steps:
+        _table(
+            "\nFrom record to record",
+            ("identifier", "and", "source", "record", "tie"),
+            [
+                (
+                    step.identifier_a,
+                    step.identifier_b,
+                    step.source,
+                    step.record,
+                    f"refused by {step.refused_by}" if step.refused_by else "holds",
+                )
+                for step in tie.steps
             ],
         )
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, column, func, inspect, select, table, text
 
-from orchestration.ingest.phones import e164
-from orchestration.ingest.tenants import read_tenants
-from orchestration.settings import SEEDS_DIR
-from orchestration.warehouse.errors import JourneyError
+from orchestration.people import (
+    Found,
+    Row,
+    find_people,
+    known_tenants,
+    read_rows,
+    require_marts,
+    require_one,
+)
 
 # Prospects stand with the leads, VIPs with the repeat customers.
 FUNNEL = (
@@ -22,16 +26,6 @@ FUNNEL = (
     ("at risk", ("at_risk",)),
     ("churned", ("churned",)),
 )
-
-Row = dict[str, Any]
-
-
-class UnknownPerson(JourneyError):
-    """Nobody, or more than one person, is known by the identifier given."""
-
-
-class NothingBuilt(JourneyError):
-    """The marts are not there yet."""
 
 
 @dataclass(frozen=True)
@@ -67,57 +61,31 @@ class Overview:
 def tell_story(database: Engine, identifier: str, tenant: str | None = None) -> Story:
     """The story of the person who is known by an e-mail, phone or any other id, or a customer_id.
 
+    An old customer_id tells the story of who has taken it over.
+
     Raises:
         NothingBuilt: there are no marts yet.
         UnknownPerson: nobody has the identifier, or people of several tenants do.
     """
-    tenants = read_tenants(SEEDS_DIR / "tenants.csv")
-    if tenant is not None and tenant not in tenants:
-        raise UnknownPerson(f"There is no tenant {tenant}; there are {', '.join(sorted(tenants))}")
-    regions = [one.phone_region for name, one in tenants.items() if tenant in (None, name)]
+    tenants = known_tenants(tenant)
     with database.connect() as connection:
-        _require_marts(connection)
-        found = _rows(
-            connection,
-            """
-            select distinct tenant_id, customer_id
-            from marts.customer_identities
-            where
-                (identifier = any(:spellings) or customer_id = any(:spellings))
-                and tenant_id = coalesce(:tenant, tenant_id)
-            order by tenant_id, customer_id
-            """,
-            spellings=_spellings(identifier, regions),
-            tenant=tenant,
-        )
-        if not found:
-            raise UnknownPerson(
-                f"Nobody is known by {identifier}"
-                + (f" in tenant {tenant}" if tenant else "")
-                + ". Give an e-mail, a phone, an id of any source, or a customer_id."
-            )
-        if len(found) > 1:
-            places = ", ".join(f"{one['tenant_id']}: {one['customer_id']}" for one in found)
-            raise UnknownPerson(
-                f"{len(found)} people are known by {identifier} ({places}). Name the tenant, or "
-                "give the customer_id."
-            )
-        person = found[0]
+        require_marts(connection)
+        person = require_one(find_people(connection, identifier, tenants), identifier, tenant)
 
-        def about(schema: str, relation: str, *order: str) -> list[Row]:
-            return _rows_about(connection, schema, relation, person, order)
+        def about(relation: str, *order: str) -> list[Row]:
+            return _rows_about(connection, relation, person, order)
 
-        loyalty = about("marts", "loyalty_accounts")
+        loyalty = about("loyalty_accounts")
         return Story(
-            customer=about("marts", "customers")[0],
+            customer=about("customers")[0],
             identities=about(
-                "marts", "customer_identities", "first_seen_at", "identifier_type", "identifier"
+                "customer_identities", "first_seen_at", "identifier_type", "identifier"
             ),
-            activities=about("marts", "customer_activity_timeline", "occurred_at", "activity_id"),
-            stages=about("marts", "stage_transitions", "transitioned_at"),
-            segments=about("marts", "segment_memberships", "added_at", "segment_id"),
+            activities=about("customer_activity_timeline", "occurred_at", "activity_id"),
+            stages=about("stage_transitions", "transitioned_at"),
+            segments=about("segment_memberships", "added_at", "segment_id"),
             loyalty=loyalty[0] if loyalty else None,
-            messages=about("outbox", "deliveries", "purpose", "message_id"),
+            messages=_messages_to(connection, person),
         )
 
 
@@ -128,12 +96,12 @@ def describe_warehouse(database: Engine) -> Overview:
         NothingBuilt: there are no marts yet.
     """
     with database.connect() as connection:
-        _require_marts(connection)
-        builds = _rows(
+        require_marts(connection)
+        builds = read_rows(
             connection,
             "select * from ops.builds order by started_at desc, build_id limit 1",
         )
-        stages = _rows(
+        stages = read_rows(
             connection,
             """
             select
@@ -171,30 +139,38 @@ def describe_warehouse(database: Engine) -> Overview:
     return Overview(build=builds[0] if builds else {}, funnel=funnel, row_counts=counts)
 
 
-def _spellings(identifier: str, regions: Iterable[str]) -> list[str]:
-    """The text as given, and as an e-mail or phone would be normalised."""
-    text = identifier.strip()
-    phones = {e164(text, region) for region in regions}
-    return [text, text.lower(), *(phone for phone in phones if phone)]
-
-
-def _require_marts(connection: Connection) -> None:
-    if connection.execute(text("select to_regclass('marts.customers')")).scalar_one() is None:
-        raise NothingBuilt("There are no marts yet. Make them with: journey build")
-
-
 def _rows_about(
-    connection: Connection, schema: str, relation: str, person: Row, order: tuple[str, ...]
+    connection: Connection, mart: str, person: Found, order: tuple[str, ...]
 ) -> list[Row]:
     query = (
         select(text("*"))
-        .select_from(table(relation, schema=schema))
-        .where(column("tenant_id") == person["tenant_id"])
-        .where(column("customer_id") == person["customer_id"])
+        .select_from(table(mart, schema="marts"))
+        .where(column("tenant_id") == person.tenant_id)
+        .where(column("customer_id") == person.customer_id)
         .order_by(*map(column, order))
     )
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _rows(connection: Connection, query: str, **parameters: Any) -> list[Row]:
-    return [dict(row) for row in connection.execute(text(query), parameters).mappings()]
+def _messages_to(connection: Connection, person: Found) -> list[Row]:
+    """What was decided for the person; the outbox keeps the id that they had then."""
+    return read_rows(
+        connection,
+        """
+        select *
+        from outbox.deliveries
+        where
+            tenant_id = :tenant_id
+            and (
+                customer_id = :customer_id
+                or customer_id in (
+                    select old_customer_id
+                    from marts.customer_redirects
+                    where tenant_id = :tenant_id and customer_id = :customer_id
+                )
+            )
+        order by purpose, message_id
+        """,
+        tenant_id=person.tenant_id,
+        customer_id=person.customer_id,
+    )

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 import sqlalchemy
 
+from orchestration.people import UnknownPerson
 from orchestration.settings import Settings
-from orchestration.story import UnknownPerson, describe_warehouse, tell_story
+from orchestration.story import describe_warehouse, tell_story
 from orchestration.transform import transform
 from orchestration.warehouse.builds import parse_as_of
 from orchestration.warehouse.database import engine

@@ -1,29 +1,13 @@
 -- What the evidence connects, before vetoes.
-with edges as (
-    select * from {{ ref('int_identity__edges') }}
-),
-
-ties as (
-    select
-        tenant_id,
-        key_a as node,
-        key_b as neighbour
-    from edges
-
-    union all
-
-    select
-        tenant_id,
-        key_b as node,
-        key_a as neighbour
-    from edges
+with ties as (
+    select * from {{ ref('int_identity__ties') }}
 ),
 
 linked_nodes as (
     select distinct
         tenant_id,
         node
-    from ties
+    from {{ ref('int_identity__ties') }}
 ),
 
 components as (

@@ -1,0 +1,31 @@
+-- The clusters that stand on one sighting; the first of them stands for the sighting.
+with evidence as (
+    select * from {{ ref('int_identity__evidence') }}
+),
+
+clusters as (
+    select * from {{ ref('int_identity__clusters') }}
+),
+
+final as (
+    select
+        evidence.tenant_id,
+        evidence.source,
+        evidence.sighting_id,
+        evidence.identifier_key,
+        coalesce(clusters.cluster_id, evidence.identifier_key) as cluster_id,
+        first_value(coalesce(clusters.cluster_id, evidence.identifier_key)) over (
+            partition by evidence.tenant_id, evidence.source, evidence.sighting_id
+            order by
+                case when evidence.identifier_type = 'order_number' then 2 else 1 end,
+                coalesce(clusters.cluster_id, evidence.identifier_key),
+                evidence.identifier_key
+        ) as first_cluster_id
+    from evidence
+    left join clusters
+        on
+            evidence.tenant_id = clusters.tenant_id
+            and evidence.identifier_key = clusters.identifier_key
+)
+
+select * from final

@@ -187,6 +187,60 @@ def draw_world(
     )
 
 
+def edge_world(as_of: datetime) -> World:
+    """People to whom something small happens just before, at and after each threshold."""
+    zone, currency, region, *_ = PLACES[0]
+    rows: dict[str, list[Values]] = {"leads": [], "touchpoints": [], "shopify_orders": []}
+    number = 0
+    for days in (30, 60, 90, 120, 180):
+        for late in (days * DAY - SECOND, days * DAY, (days + 1) * DAY - SECOND, (days + 1) * DAY):
+            at = as_of - late - 33 * DAY
+            number += 1
+            email = f"lead{number}@mail.example"
+            rows["leads"].append({"id": f"l-{number}", "email": email, "captured_at": at})
+            rows["touchpoints"].append(
+                {
+                    "id": f"t-{number}",
+                    "email": email,
+                    "type": "email_open",
+                    "occurred_at": at + late,
+                }
+            )
+            for prices in (("100",), ("100", "100"), ("300", "250"), ("1",)):
+                number += 1
+                for part, price in enumerate(prices):
+                    order = _plain_order(f"so-{number}-{part}", f"buyer{number}", at, price)
+                    if price != "1":
+                        order |= _given_back(order, "60.00", at + late)
+                    else:
+                        order["created_at"] = as_of - late
+                    rows["shopify_orders"].append(order)
+    files = tuple(File(source, "edges.jsonl", tuple(found)) for source, found in rows.items())
+    return World(0, Tenant("edges", zone, currency, region), (files,))
+
+
+def _plain_order(order_id: str, buyer: str, at: datetime, price: str) -> Values:
+    return {
+        "id": order_id,
+        "email": f"{buyer}@mail.example",
+        "created_at": at,
+        "updated_at": at,
+        "currency": "EUR",
+        "financial_status": "paid",
+        "total_price": Decimal(price),
+    }
+
+
+def _given_back(order: Values, amount: str, at: datetime) -> Values:
+    moved = {"kind": "refund", "status": "success", "amount": amount}
+    return {
+        "financial_status": "partially_refunded",
+        "refunds": [
+            {"id": f"{order['id']}-r", "created_at": at.isoformat(), "transactions": [moved]}
+        ],
+    }
+
+
 def _delivered(
     random: Random, rows: list[tuple[str, Values]], steps: int, is_order_free: bool
 ) -> Iterator[tuple[File, ...]]:
@@ -245,14 +299,11 @@ class _Drawing:
 
     def draw(self) -> None:
         random = self.random
-        kinds = (
-            *(self._shopify_order,) * 4,
-            *(self._shop_order,) * 2,
-            *(self._touchpoint,) * 6,
-            *(self._purchase, self._lead, self._profile, self._consent, self._contact),
-            *(self._visit, self._client_event),
-        )
+        looking = (*(self._touchpoint,) * 4, self._lead, self._profile, self._consent, self._visit)
+        buying = (*(self._shopify_order,) * 4, *(self._shop_order,) * 2, self._purchase)
+        working = (self._contact, self._client_event)
         for person in self.people:
+            kinds = looking if random.random() < 0.35 else (*looking, *buying, *working)
             for _ in range(random.choice((1, 3, 6, 10))):
                 random.choice(kinds)(person)
         if random.random() < 0.3:
@@ -301,7 +352,7 @@ class _Drawing:
         elif how < 0.35:
             at = self.as_of - random.choice(THRESHOLDS) * DAY
         elif how < 0.65 and person.seen:
-            at = random.choice(person.seen) + random.choice((0, 0, 1, *THRESHOLDS)) * DAY
+            at = random.choice(person.seen) + random.choice((*(0,) * 6, 1, *THRESHOLDS)) * DAY
         else:
             at = self.as_of - timedelta(seconds=random.randrange(400 * 86_400))
         at += random.choice((0, 0, 0, -1, 1)) * SECOND
@@ -375,7 +426,7 @@ class _Drawing:
             "currency": random.choice(self.currencies),
             "financial_status": status,
             "total_price": total,
-            "total_discounts": Decimal(random.choice(("0", "0", "5.05"))),
+            "total_discounts": random.choice((Decimal(0), Decimal("5.05"), None)),
             "customer": customer,
             "transactions": transactions,
             "line_items": self._lines(),
@@ -417,7 +468,7 @@ class _Drawing:
             parts.append(cents - parts[0])
         refunds = []
         for number, part in enumerate(parts):
-            back_at = at + random.choice((0, 0, 1, 14, 31, 100, 190)) * DAY
+            back_at = at + random.choice((0, 0, 1, 14, *THRESHOLDS)) * DAY
             amount = str(Decimal(part) / 100)
             refund: Values = {"id": f"{order_id}-r{number}", "created_at": back_at.isoformat()}
             if random.random() < 0.8:

@@ -44,8 +44,8 @@ final as (
             payments_per_order.paid_amount is not null
             and payments_per_order.paid_amount >= shopify_orders.total_amount
         ) as is_paid,
-        shopify_orders.total_amount + shopify_orders.discount_amount as gross_amount,
-        shopify_orders.discount_amount,
+        shopify_orders.total_amount + coalesce(shopify_orders.discount_amount, 0) as gross_amount,
+        coalesce(shopify_orders.discount_amount, 0) as discount_amount,
         shopify_orders.currency,
         codes_per_order.discount_codes
     from shopify_orders

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import random
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,9 @@ MACRO_FILES = [
         f"dispatch/{name}.sql"
         for name in (
             "add_days",
+            "connected_components",
             "dates_between",
+            "hash_joins_only",
             "days_between",
             "json_list",
             "json_number",
@@ -39,8 +42,10 @@ def compiled(call: str) -> str:
     """The SQL that a call of a macro becomes on Postgres."""
 
     @jinja2.pass_context
-    def dispatch(context: jinja2.runtime.Context, name: str) -> Any:
-        return context.resolve(f"postgres__{name}")
+    def dispatch(context: jinja2.runtime.Context, name: str, package: str = "") -> Any:
+        del package
+        own = context.resolve(f"postgres__{name}")
+        return context.resolve(f"default__{name}") if isinstance(own, jinja2.Undefined) else own
 
     macros = "".join((PROJECT_ROOT / "macros" / name).read_text() for name in MACRO_FILES)
     template = jinja2.Environment().from_string(macros + "@{{ " + call + " }}")
@@ -234,3 +239,82 @@ def test_is_repeated_digit_knows_placeholders(
 ) -> None:
     """Prevents everybody who typed only ones from becoming one customer."""
     assert value_of(f"is_repeated_digit(\"'{phone}'\")") is is_repeated
+
+
+def components_in_sql(
+    database: sqlalchemy.Engine, edges: set[tuple[int, int]]
+) -> dict[tuple[str, str], str]:
+    """Every node of two tenants that hold the same graph, with its label."""
+    both_ways = [(name(a), name(b)) for a, b in edges] + [(name(b), name(a)) for a, b in edges]
+    with database.begin() as connection:
+        connection.exec_driver_sql(
+            "create temp table edges (tenant_id text, node text, neighbour text) on commit drop"
+        )
+        for tenant in ("one", "other"):
+            connection.execute(
+                sqlalchemy.text("insert into edges values (:tenant, :node, :neighbour)"),
+                [{"tenant": tenant, "node": a, "neighbour": b} for a, b in both_ways],
+            )
+        connection.exec_driver_sql(
+            "create temp table nodes on commit drop as select distinct tenant_id, node from edges"
+        )
+        connection.exec_driver_sql(compiled("hash_joins_only()"))
+        rows = connection.exec_driver_sql(compiled("connected_components('nodes', 'edges')"))
+        return {(tenant, node): component for tenant, node, component in rows}
+
+
+def name(number: int) -> str:
+    """A label whose order in text is that of the number."""
+    return f"n{number:06}"
+
+
+def components_in_python(edges: set[tuple[int, int]]) -> dict[str, str]:
+    """The smallest node that each is connected to."""
+    groups: dict[int, set[int]] = {}
+    for a, b in edges:
+        merged = groups.get(a, {a}) | groups.get(b, {b})
+        groups |= dict.fromkeys(merged, merged)
+    return {name(node): name(min(group)) for node, group in groups.items()}
+
+
+def random_graph(seed: int) -> set[tuple[int, int]]:
+    """Pairs, chains, stars and knots among a few hundred nodes."""
+    draw = random.Random(seed)
+    size, ties = draw.randrange(2, 300), draw.randrange(1, 400)
+    pairs = {(draw.randrange(size), draw.randrange(size)) for _ in range(ties)}
+    return {(a, b) for a, b in pairs if a != b} or {(0, 1)}
+
+
+def shuffled(edges: set[tuple[int, int]], seed: int) -> set[tuple[int, int]]:
+    """The same graph under other names."""
+    nodes = sorted({node for edge in edges for node in edge})
+    others = random.Random(seed).sample(nodes, len(nodes))
+    names = dict(zip(nodes, others, strict=True))
+    return {(names[a], names[b]) for a, b in edges}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_components_are_what_is_connected(database: sqlalchemy.Engine, seed: int) -> None:
+    """Prevents two people from being one, or one from being two, by the shape of their ties."""
+    edges = random_graph(seed)
+    expected = components_in_python(edges)
+    assert components_in_sql(database, edges) == {
+        (tenant, node): component
+        for tenant in ("one", "other")
+        for node, component in expected.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "edges",
+    [
+        pytest.param({(0, number) for number in range(1, 20_000)}, id="star"),
+        pytest.param({(number, number + 1) for number in range(3_000)}, id="chain"),
+    ],
+)
+def test_a_huge_component_costs_no_square(
+    database: sqlalchemy.Engine, edges: set[tuple[int, int]]
+) -> None:
+    """Prevents a number typed in for everybody from holding up a build for hours."""
+    found = components_in_sql(database, shuffled(edges, 7))
+    assert set(found.values()) == {name(0)}

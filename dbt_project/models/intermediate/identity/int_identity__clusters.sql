@@ -1,3 +1,5 @@
+{{ config(pre_hook='{{ hash_joins_only() }}') }}
+
 -- What the evidence connects, before vetoes.
 with ties as (
     select * from {{ ref('int_identity__ties') }}

@@ -35,7 +35,6 @@ linking as (
         evidence.identifier_key,
         evidence.strength_order,
         evidence.record_count,
-        evidence.first_load_id,
         first_value(evidence.identifier_key) over (
             partition by evidence.tenant_id, evidence.source, evidence.sighting_id
             order by evidence.strength_order, evidence.identifier_key
@@ -58,7 +57,6 @@ seen_together as (
         cast(null as {{ dbt.type_string() }}) as rule,
         min(strength_order) as strength_order,
         sum(record_count) as seen_count,
-        min(first_load_id) as first_load_id,
         min(source || ':' || sample_record_id) as source_record
     from linking
     where identifier_key <> strongest_key
@@ -74,7 +72,6 @@ ruled as (
         'always' as rule,
         0 as strength_order,
         cast(0 as bigint) as seen_count,
-        cast(0 as bigint) as first_load_id,
         'identity_rules: ' || rules.reason as source_record
     from rules
     inner join known_keys as keys_a
@@ -95,7 +92,6 @@ final as (
         seen_together.rule,
         seen_together.strength_order,
         cast(seen_together.seen_count as bigint) as seen_count,
-        seen_together.first_load_id,
         seen_together.source_record
     from seen_together
     where not exists (
@@ -116,7 +112,6 @@ final as (
         rule,
         strength_order,
         seen_count,
-        first_load_id,
         source_record
     from ruled
 )

@@ -55,7 +55,6 @@ final as (
             order by
                 edges.strength_order,
                 edges.seen_count desc,
-                edges.first_load_id,
                 edges.key_a,
                 edges.key_b
         ) as step,

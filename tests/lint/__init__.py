@@ -32,8 +32,8 @@ def _get_relation(database: str, schema: str, identifier: str) -> str:
 
 adapter = SimpleNamespace(dispatch=_dispatch, get_relation=_get_relation)
 execute = True
-graph = SimpleNamespace(
-    nodes={
+graph = {
+    "nodes": {
         path.stem: SimpleNamespace(
             resource_type="model",
             name=path.stem,
@@ -43,7 +43,7 @@ graph = SimpleNamespace(
         )
         for path in (Path(__file__).parents[2] / "dbt_project" / "models").rglob("*.sql")
     }
-)
+}
 exceptions = SimpleNamespace(raise_compiler_error=_raise_compiler_error)
 run_started_at = datetime.datetime(2026, 7, 1, tzinfo=datetime.UTC)
 modules = SimpleNamespace(

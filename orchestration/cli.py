@@ -570,9 +570,7 @@ def _show_tie(tie: Tie) -> None:
         for asked, customer_id in zip(tie.asked, tie.customer_ids, strict=True):
             _say(f"{asked} is " + (customer_id or "nobody's"))
         if tie.verdict == "never seen together":
-            _say(
-                "No record ever showed them together, nor anything that leads from one to the other."
-            )
+            _say("No record shows them together, or anything that leads from one to the other.")
         for step in tie.refused:
             _say(
                 f"Refused ({step.refused_by}): {step.identifier_a} and {step.identifier_b}. "

@@ -95,7 +95,17 @@ def find_people(
         select tenant_id, customer_id, cast(array[] as text[]), redirects.old_customer_id
         from marts.customer_redirects as redirects
         inner join marts.customers using (tenant_id, customer_id)
-        where tenant_id = any(:tenants) and redirects.old_customer_id = any(:spellings)
+        where
+            tenant_id = any(:tenants)
+            and redirects.old_customer_id = any(:spellings)
+            -- in a build of an instant before the merge, both live
+            and not exists (
+                select 1
+                from marts.customers as living
+                where
+                    living.tenant_id = redirects.tenant_id
+                    and living.customer_id = redirects.old_customer_id
+            )
 
         order by tenant_id, customer_id
         """,
@@ -127,11 +137,12 @@ def require_one(found: Sequence[Found], identifier: str, tenant: str | None) -> 
 
 
 def spellings(identifier: str, tenants: Iterable[Tenant]) -> list[str]:
-    """The text as given, and as an e-mail or phone would be normalised."""
+    """The text as given, and as an e-mail or, without letters, as a phone would be normalised."""
     given = identifier.strip()
-    phones = {e164(given, one.phone_region) for one in tenants}
-    email = unicodedata.normalize("NFC", given.lower())
-    return sorted({given, email, *(phone for phone in phones if phone)})
+    spelled = {given, unicodedata.normalize("NFC", given.lower())}
+    if not any(character.isalpha() for character in given):
+        spelled |= {phone for one in tenants if (phone := e164(given, one.phone_region))}
+    return sorted(spelled)
 
 
 def read_rows(connection: Connection, query: str, **parameters: Any) -> list[Row]:

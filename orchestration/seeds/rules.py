@@ -5,6 +5,7 @@ Every rule is a pure function of sound seeds and yields what is wrong: seed, lin
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,19 @@ BOUNDS = (
     ("min_days_since_purchase", "max_days_since_purchase"),
     ("min_days_inactive", "max_days_inactive"),
 )
+CRITERIA = (
+    "stages",
+    "collections",
+    "min_lifetime_value",
+    "max_lifetime_value",
+    "min_orders",
+    "max_orders",
+    "min_days_since_purchase",
+    "max_days_since_purchase",
+    "lead_bands",
+    "email_subscribed",
+)
+"""What a dynamic segment may ask."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,11 @@ class Range:
     line: int
     start: Decimal | None
     end: Decimal | None
+
+
+def is_true(value: str) -> bool:
+    """What a required boolean says."""
+    return value.lower() == "true"
 
 
 def known_values(rows: Sequence[Row], column: str, tenant_id: str) -> set[str]:
@@ -146,13 +165,46 @@ def bounds(seeds: Seeds) -> Iterator[Problem]:
 
 
 def segments(seeds: Seeds) -> Iterator[Problem]:
-    """A cooldown has its days."""
-    for row in seeds["segment_definitions"]:
+    """A cooldown has its days, no criterion is passed over, and every list has one segment."""
+    rows = seeds["segment_definitions"]
+    for row in rows:
         if row["reentry_policy"] == "cooldown" and not row["reentry_cooldown_days"]:
-            yield (
-                "segment_definitions",
-                row.line,
-                "reentry_cooldown_days: the policy cooldown needs a number of days",
+            yield _of_segment(
+                row, "reentry_cooldown_days: the policy cooldown needs a number of days"
+            )
+        if not is_true(row["is_dynamic"]):
+            for criterion in filter(row.__getitem__, CRITERIA):
+                yield _of_segment(
+                    row,
+                    f"{criterion}: a feed names the members of {row['segment_id']}, so that no "
+                    "criterion is asked; leave it empty, or set is_dynamic to true",
+                )
+        if is_true(row["sync_enabled"]) and not row["klaviyo_list_id"]:
+            yield _of_segment(row, "klaviyo_list_id: sync_enabled needs a list to keep in step")
+    yield from _shared_lists(rows)
+
+
+def _shared_lists(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Two segments of a tenant on one list would each remove the members of the other."""
+    own = {(row["tenant_id"], row["segment_id"]) for row in rows}
+    synced = [row for row in rows if row["klaviyo_list_id"] and is_true(row["sync_enabled"])]
+    for row, other in itertools.combinations(synced, 2):
+        tenants_named = {row["tenant_id"], other["tenant_id"]} - {DEFAULT}
+        is_replaced = any(
+            (tenant_id, default["segment_id"]) in own
+            for tenant_id in tenants_named
+            for default in (row, other)
+            if default["tenant_id"] == DEFAULT
+        )
+        if (
+            row["klaviyo_list_id"] == other["klaviyo_list_id"]
+            and len(tenants_named) < 2
+            and not is_replaced
+        ):
+            yield _of_segment(
+                other,
+                f"klaviyo_list_id: {row['segment_id']} in line {row.line} keeps "
+                f"{row['klaviyo_list_id']} in step already",
             )
 
 
@@ -240,6 +292,10 @@ def _possible_scores(seeds: Seeds, tenant_id: str) -> tuple[Decimal, Decimal]:
         greatest += weight * max(points)
     whole = Decimal(1)
     return least.quantize(whole, ROUND_HALF_UP), greatest.quantize(whole, ROUND_HALF_UP)
+
+
+def _of_segment(row: Row, problem: str) -> Problem:
+    return "segment_definitions", row.line, problem
 
 
 def _of_campaign(row: Row, problem: str) -> Problem:

@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,7 +26,24 @@ def var(name: str, default: Any = None) -> Any:
     return default
 
 
-adapter = SimpleNamespace(dispatch=_dispatch)
+def _get_relation(database: str, schema: str, identifier: str) -> str:
+    return f"{schema}.{identifier}"
+
+
+adapter = SimpleNamespace(dispatch=_dispatch, get_relation=_get_relation)
+execute = True
+graph = {
+    "nodes": {
+        path.stem: SimpleNamespace(
+            resource_type="model",
+            name=path.stem,
+            database="",
+            schema="built",
+            alias=path.stem,
+        )
+        for path in (Path(__file__).parents[2] / "dbt_project" / "models").rglob("*.sql")
+    }
+}
 exceptions = SimpleNamespace(raise_compiler_error=_raise_compiler_error)
 run_started_at = datetime.datetime(2026, 7, 1, tzinfo=datetime.UTC)
 modules = SimpleNamespace(

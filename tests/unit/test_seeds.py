@@ -455,6 +455,34 @@ def test_a_segment_that_asks_for_more_than_it_allows(seeds: Path, number: str) -
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
+        ("founders named,,", "founders named,vip,", "stages: a feed names the members of founders"),
+        ("list-founders", "", "klaviyo_list_id: sync_enabled needs a list to keep in step"),
+        ("false,true,true,list-founders", "FALSE,true,False,", ""),
+        ("list-founders", "list-vips", "vips in line 3 keeps list-vips in step already"),
+        ("aurora,founders-circle", "*,founders-circle", ""),
+        ("list-founders", "list-grounding", "grounding-fans in line 7 keeps list-grounding in"),
+    ],
+)
+def test_a_segment_that_does_not_do_what_it_says(
+    seeds: Path, old: str, new: str, words: str
+) -> None:
+    """Prevents criteria that nobody asks, and two segments that empty each other's list."""
+    replace(seeds, SEGMENTS, old, new)
+    found = told(seeds)
+    assert (words in found[0]) if words else found == [], found
+    assert len(found) <= 1
+
+
+def test_an_own_segment_may_keep_the_list_of_the_default_it_replaces(seeds: Path) -> None:
+    """Prevents a tenant from being unable to define its own version of a segment."""
+    replace(seeds, SEGMENTS, "aurora,grounding-fans", "aurora,vips")
+    replace(seeds, SEGMENTS, "list-grounding", "list-vips")
+    assert told(seeds) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
         ("percentage_discount,15", "percentage_discount,100", ""),
         ("percentage_discount,15", "percentage_discount,100.5", "100.5 percent is above 100"),
         ("at_risk,60,365", "at_risk,365,365", ""),

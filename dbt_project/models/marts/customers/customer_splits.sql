@@ -6,9 +6,11 @@
     ],
 ) }}
 
+{%- set redirects_before = previous('customer_redirects') -%}
 -- No mart changes while an order lacks its rate, so this one too waits for that test.
 -- depends_on: {{ ref('int_orders__rated') }}
--- Kept state: a guard, a rule or a correction took part of a published customer away from it.
+-- Kept state: a guard, a rule or a correction took part of a published customer away from it, for
+-- the first time at `split_at`.
 with owners_before as (
     select * from {{ ref('int_identity__owners_before') }}
     where customer_id is not null
@@ -46,6 +48,22 @@ recorded as (
     {% endif %}
 ),
 
+-- Two who are one at a later instant, and not yet at this one, were not split.
+merged_later as (
+    {% if redirects_before %}
+        select
+            tenant_id,
+            old_customer_id
+        from {{ redirects_before }}
+        where merged_at > {{ as_of() }}
+    {% else %}
+        select
+            cast(null as {{ dbt.type_string() }}) as tenant_id,
+            cast(null as {{ dbt.type_string() }}) as old_customer_id
+        where false
+    {% endif %}
+),
+
 newly_split as (
     select
         identifiers.tenant_id,
@@ -61,13 +79,21 @@ newly_split as (
         on
             owners_before.tenant_id = living.tenant_id
             and owners_before.customer_id = living.customer_id
-    where not exists (
-        select 1
-        from known_before
-        where
-            identifiers.tenant_id = known_before.tenant_id
-            and identifiers.customer_id = known_before.customer_id
-    )
+    where
+        not exists (
+            select 1
+            from known_before
+            where
+                identifiers.tenant_id = known_before.tenant_id
+                and identifiers.customer_id = known_before.customer_id
+        )
+        and not exists (
+            select 1
+            from merged_later
+            where
+                identifiers.tenant_id = merged_later.tenant_id
+                and identifiers.customer_id = merged_later.old_customer_id
+        )
     group by identifiers.tenant_id, identifiers.customer_id
 ),
 
@@ -78,13 +104,15 @@ final as (
         recorded.split_from_customer_id,
         recorded.split_at
     from recorded
-    where not exists (
-        select 1
-        from newly_split
-        where
-            recorded.tenant_id = newly_split.tenant_id
-            and recorded.customer_id = newly_split.customer_id
-    )
+    where
+        not exists (
+            select 1
+            from newly_split
+            where
+                recorded.tenant_id = newly_split.tenant_id
+                and recorded.customer_id = newly_split.customer_id
+                and recorded.split_from_customer_id <> newly_split.split_from_customer_id
+        )
 
     union all
 
@@ -94,6 +122,14 @@ final as (
         split_from_customer_id,
         {{ as_of() }} as split_at
     from newly_split
+    where not exists (
+        select 1
+        from recorded
+        where
+            newly_split.tenant_id = recorded.tenant_id
+            and newly_split.customer_id = recorded.customer_id
+            and newly_split.split_from_customer_id = recorded.split_from_customer_id
+    )
 )
 
 select * from final

@@ -25,7 +25,29 @@ def var(name: str, default: Any = None) -> Any:
     return default
 
 
-adapter = SimpleNamespace(dispatch=_dispatch)
+class _AnyName(str):
+    """Equals every name, so that the graph below knows every model."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str)
+
+    __hash__ = str.__hash__
+
+
+_node = SimpleNamespace(
+    resource_type="model",
+    name=_AnyName(),
+    database="journey",
+    schema="intermediate",
+    alias="before",
+)
+execute = True
+graph = SimpleNamespace(nodes={"model": _node})
+adapter = SimpleNamespace(
+    dispatch=_dispatch, get_relation=lambda database, schema, name: f"{schema}.{name}"
+)
 exceptions = SimpleNamespace(raise_compiler_error=_raise_compiler_error)
 run_started_at = datetime.datetime(2026, 7, 1, tzinfo=datetime.UTC)
 modules = SimpleNamespace(

@@ -62,7 +62,10 @@ seen_together as (
         min(source || ':' || sample_record_id) as source_record
     from linking
     where identifier_key <> strongest_key
-    group by tenant_id, least(identifier_key, strongest_key), greatest(identifier_key, strongest_key)
+    group by
+        tenant_id,
+        least(identifier_key, strongest_key),
+        greatest(identifier_key, strongest_key)
 ),
 
 -- Only identifiers that some record shows.
@@ -98,14 +101,15 @@ final as (
         seen_together.first_load_id,
         seen_together.source_record
     from seen_together
-    where not exists (
-        select 1
-        from ruled
-        where
-            seen_together.tenant_id = ruled.tenant_id
-            and seen_together.key_a = ruled.key_a
-            and seen_together.key_b = ruled.key_b
-    )
+    where
+        not exists (
+            select 1
+            from ruled
+            where
+                seen_together.tenant_id = ruled.tenant_id
+                and seen_together.key_a = ruled.key_a
+                and seen_together.key_b = ruled.key_b
+        )
 
     union all
 

@@ -61,13 +61,14 @@ newly_split as (
         on
             owners_before.tenant_id = living.tenant_id
             and owners_before.customer_id = living.customer_id
-    where not exists (
-        select 1
-        from known_before
-        where
-            identifiers.tenant_id = known_before.tenant_id
-            and identifiers.customer_id = known_before.customer_id
-    )
+    where
+        not exists (
+            select 1
+            from known_before
+            where
+                identifiers.tenant_id = known_before.tenant_id
+                and identifiers.customer_id = known_before.customer_id
+        )
     group by identifiers.tenant_id, identifiers.customer_id
 ),
 
@@ -78,13 +79,14 @@ final as (
         recorded.split_from_customer_id,
         recorded.split_at
     from recorded
-    where not exists (
-        select 1
-        from newly_split
-        where
-            recorded.tenant_id = newly_split.tenant_id
-            and recorded.customer_id = newly_split.customer_id
-    )
+    where
+        not exists (
+            select 1
+            from newly_split
+            where
+                recorded.tenant_id = newly_split.tenant_id
+                and recorded.customer_id = newly_split.customer_id
+        )
 
     union all
 

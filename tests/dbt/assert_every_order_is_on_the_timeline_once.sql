@@ -1,12 +1,12 @@
 -- A returned row is an order that the timeline lacks, or an order activity without an order.
 with orders as (
-    select * from {{ ref('orders') }} as orders
+    select * from {{ ref('orders') }}
     where {{ is_touched('orders') }}
 ),
 
 timeline as (
-    select * from {{ ref('customer_activity_timeline') }} as timeline
-    where {{ is_touched('timeline') }}
+    select * from {{ ref('customer_activity_timeline') }}
+    where {{ is_touched('customer_activity_timeline') }}
 ),
 
 order_activities as (

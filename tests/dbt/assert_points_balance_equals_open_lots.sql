@@ -1,7 +1,7 @@
 -- A returned row is a member whose balance differs from what is left of the lots.
 with accounts as (
-    select * from {{ ref('loyalty_accounts') }} as accounts
-    where {{ is_touched('accounts') }}
+    select * from {{ ref('loyalty_accounts') }}
+    where {{ is_touched('loyalty_accounts') }}
 ),
 
 open_lots as (

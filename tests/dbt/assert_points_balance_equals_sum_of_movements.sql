@@ -1,8 +1,8 @@
 -- A returned row is a member whose balance differs from the sum of the movements, or who has one
 -- without the other.
 with accounts as (
-    select * from {{ ref('loyalty_accounts') }} as accounts
-    where {{ is_touched('accounts') }}
+    select * from {{ ref('loyalty_accounts') }}
+    where {{ is_touched('loyalty_accounts') }}
 ),
 
 movements as (

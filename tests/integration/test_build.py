@@ -10,15 +10,17 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import dagster as dg
 import pytest
 import sqlalchemy
 from typer.testing import CliRunner
 
+from orchestration import transform as transform_module
 from orchestration.activation.deliver import DeliveryError, deliver
 from orchestration.activation.gate import GateClosed
 from orchestration.build import BuildReport, build
@@ -32,17 +34,21 @@ from orchestration.transform import (
     NodeResult,
     TransformError,
     _with_examples,
+    project_fingerprint,
     transform,
     transform_events,
 )
 from orchestration.warehouse.builds import (
     BuildRunning,
+    Coverage,
     building,
     latest_build,
     parse_as_of,
     settled_latest_build,
 )
 from orchestration.warehouse.database import engine
+
+HashTables = Callable[..., dict[str, tuple[int, str]]]
 
 AS_OF = parse_as_of("2026-07-01T00:00:00Z")
 WINBACK = "sync.sync_klaviyo__winback_events"
@@ -385,10 +391,121 @@ def test_a_part_of_more_than_200_nodes_is_built_and_delivers_nothing(
     models = report.seconds_per_model
     assert len(models) + sum(report.tests.values()) > 200
     assert {"customers", "tenants", "sync_klaviyo__loyalty_events"} <= set(models)
-    assert not any(name.startswith(("stg_", "int_")) for name in models)
+    assert "int_customers__clocks" not in models
     assert report.written == {}
     with pytest.raises(GateClosed, match="only a part"):
         deliver(built)
+
+
+def covered(
+    database: sqlalchemy.Engine, as_of: datetime = AS_OF, project: str | None = None
+) -> Coverage | None:
+    """What a build finds covered that begins now."""
+    with building(database, as_of) as asking:
+        return asking.coverage_before(project or project_fingerprint())
+
+
+def test_a_build_goes_on_from_a_whole_one_at_no_later_instant(
+    built_database: sqlalchemy.Engine,
+) -> None:
+    """Prevents builds that derive everything anew when nothing happened."""
+    last_load = value_of(built_database, "select max(load_id) from ops.loads")
+    with building(built_database, AS_OF) as following:
+        assert following.coverage_before(project_fingerprint()) == Coverage(last_load, AS_OF)
+        following.succeed("whole")
+    assert covered(built_database, AS_OF + timedelta(days=1)) == Coverage(last_load, AS_OF)
+
+
+def test_what_another_project_made_is_no_ground_to_go_on_from(
+    built_database: sqlalchemy.Engine,
+) -> None:
+    """Prevents marts of which some rows follow the old rules and numbers, others the new."""
+    assert covered(built_database, project="another project") is None
+
+
+def test_what_describes_a_later_instant_is_no_ground_to_go_on_from(
+    built_database: sqlalchemy.Engine,
+) -> None:
+    """Prevents a look into the past that knows what had not happened yet."""
+    assert covered(built_database, AS_OF - timedelta(microseconds=1)) is None
+
+
+@pytest.mark.parametrize("scope", ["none", "partial", "failed", "interrupted"])
+def test_only_a_whole_build_that_succeeded_is_ground_to_go_on_from(
+    built_database: sqlalchemy.Engine, scope: Literal["none", "partial", "failed", "interrupted"]
+) -> None:
+    """Prevents a gap: rows that were loaded, or half derived, by a build that nobody finished."""
+    with building(built_database, AS_OF) as between:
+        between.coverage_before(project_fingerprint())
+        if scope == "failed":
+            between.fail("the disk is full")
+        elif scope != "interrupted":
+            between.succeed(scope)
+    assert covered(built_database) is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update intermediate.int_identity__derivation set as_of = as_of - interval '1 day'",
+        "delete from intermediate.int_identity__derivation",
+        "drop table intermediate.int_identity__derivation",
+    ],
+)
+def test_tables_that_somebody_rebuilt_are_no_ground_to_go_on_from(
+    built_database: sqlalchemy.Engine, statement: str
+) -> None:
+    """Prevents a build that trusts its records more than the tables which dbt alone has made."""
+    change(built_database, statement)
+    assert covered(built_database) is None
+
+
+def test_the_fingerprint_changes_with_every_rule_and_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents a changed seed, model or macro that reaches only the customers of the next load."""
+    monkeypatch.setattr(transform_module, "DBT_FOLDERS", (tmp_path,))
+    monkeypatch.setattr(transform_module, "PROJECT_ROOT", tmp_path)
+    seen = {project_fingerprint()}
+    for name, text in (
+        ("seed.csv", "id\n1\n"),
+        ("seed.csv", "id\n2\n"),
+        ("model.sql", "select 1"),
+        ("renamed.sql", "select 1"),
+    ):
+        (tmp_path / name).write_text(text)
+        seen.add(project_fingerprint())
+    assert len(seen) == 5
+
+
+def test_a_second_build_derives_nobody_anew_and_guards_its_scratch_tables(
+    built: Settings, built_database: sqlalchemy.Engine, hash_tables: HashTables
+) -> None:
+    """Prevents builds whose cost is that of the whole warehouse, and a mart emptied by a model
+    that takes what the last build touched for everything."""
+    before = hash_tables(built_database, ("marts", "sync"))
+    assert build(built, AS_OF).succeeded
+    derived = "select is_whole_derivation from intermediate.int_identity__derivation"
+    assert value_of(built_database, derived) is False
+    for scratch in ("int_customers__touched", "int_identity__owners", "int_customers__metrics"):
+        assert value_of(built_database, f"select count(*) from intermediate.{scratch}") == 0
+    assert hash_tables(built_database, ("marts", "sync")) == before
+
+    alone = transform(built, AS_OF, select=["customers"], with_tests_of_selected=False)
+    (refused,) = alone.failures
+    assert "cannot be built by itself now" in refused.message
+    assert "journey build --select customers" in refused.message
+    assert hash_tables(built_database, ("marts", "sync")) == before
+
+    report = build(built, AS_OF, select="customers")
+    assert (report.build.verdict, report.build.scope) == ("succeeded", "partial")
+    assert {"stg_leads__leads", "int_identity__owners", "int_customers__metrics"} <= set(
+        report.seconds_per_model
+    )
+    assert "stage_transitions" not in report.seconds_per_model
+    assert value_of(built_database, derived) is True
+    assert hash_tables(built_database, ("marts", "sync")) == before
+    assert covered(built_database) is None
 
 
 def test_a_selection_of_nothing_says_so(built: Settings) -> None:

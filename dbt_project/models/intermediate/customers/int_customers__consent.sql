@@ -8,9 +8,8 @@ klaviyo_profiles as (
     {{ owned_rows('stg_klaviyo__profiles', 'klaviyo_profiles') }}
 ),
 
-unsubscriptions as (
+touchpoints as (
     {{ owned_rows('stg_touchpoints__touchpoints', 'touchpoints') }}
-        and staged.touchpoint_type = 'email_unsubscribe'
 ),
 
 statements as (
@@ -49,8 +48,10 @@ statements as (
         'consent_changes' as source,
         false as is_subscribed,
         occurred_at as stated_at
-    from unsubscriptions
-    where email is not null
+    from touchpoints
+    where
+        touchpoint_type = 'email_unsubscribe'
+        and email is not null
 
     union all
 

@@ -29,33 +29,14 @@
     ],
     'erasure_requests': ['id', ['requested_at']],
 } -%}
-{% set since_load_id = var('since_load_id', none) or 0 -%}
-with {% for table, (sighting_id, dates) in sources.items() -%}
-{{ table }} as (
-    select
-        tenant_id,
-        {{ sighting_id }} as sighting_id
-    from {{ source('raw', table) }}
-    where
-        {% if is_whole_derivation() -%}
-            false
-        {%- else -%}
-            _load_id > {{ since_load_id }}
-            or _replaced_by_load_id > {{ since_load_id }}
-            {%- for date in dates %}
-            or ({{ date }} > {{ since_as_of() }} and {{ visible(date) }})
-            {%- endfor %}
-        {%- endif %}
-),
-
-{% endfor -%}
-all_changes as (
-    {% for table in sources -%}
+with all_changes as (
+    {% for table, (sighting_id, dates) in sources.items() -%}
         select
             tenant_id,
             '{{ table }}' as source,
-            sighting_id
-        from {{ table }}
+            {{ sighting_id }} as sighting_id
+        from {{ source('raw', table) }}
+        where {{ changed_since(dates) }}
         {% if not loop.last %}
             union all
 

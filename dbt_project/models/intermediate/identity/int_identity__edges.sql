@@ -60,7 +60,10 @@ seen_together as (
         min(source || ':' || sample_record_id) as source_record
     from linking
     where identifier_key <> strongest_key
-    group by tenant_id, least(identifier_key, strongest_key), greatest(identifier_key, strongest_key)
+    group by
+        tenant_id,
+        least(identifier_key, strongest_key),
+        greatest(identifier_key, strongest_key)
 ),
 
 -- Only identifiers that some record shows.
@@ -94,14 +97,15 @@ final as (
         cast(seen_together.seen_count as bigint) as seen_count,
         seen_together.source_record
     from seen_together
-    where not exists (
-        select 1
-        from ruled
-        where
-            seen_together.tenant_id = ruled.tenant_id
-            and seen_together.key_a = ruled.key_a
-            and seen_together.key_b = ruled.key_b
-    )
+    where
+        not exists (
+            select 1
+            from ruled
+            where
+                seen_together.tenant_id = ruled.tenant_id
+                and seen_together.key_a = ruled.key_a
+                and seen_together.key_b = ruled.key_b
+        )
 
     union all
 

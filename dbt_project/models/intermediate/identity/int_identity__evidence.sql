@@ -3,14 +3,17 @@
 ) }}
 
 -- What this build resolves anew, with what is known of the sighting.
+-- depends_on: {{ ref('int_identity__touched') }}
 with identifiers as (
     select * from {{ ref('int_identity__identifiers') }}
 ),
 
-touched as (
-    select * from {{ ref('int_identity__touched') }}
-),
+{% if not is_whole_derivation() -%}
+    touched as (
+        select * from {{ ref('int_identity__touched') }}
+    ),
 
+{% endif -%}
 sightings as (
     select * from {{ ref('int_identity__sightings') }}
 ),

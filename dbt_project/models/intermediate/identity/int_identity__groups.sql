@@ -23,7 +23,10 @@ final as (
         group_per_node.tenant_id,
         nodes.node as identifier_key,
         min(nodes.node) over (
-            partition by group_per_node.tenant_id, group_per_node.cluster_id, group_per_node.in_group
+            partition by
+                group_per_node.tenant_id,
+                group_per_node.cluster_id,
+                group_per_node.in_group
         ) as group_id
     from group_per_node
     inner join nodes

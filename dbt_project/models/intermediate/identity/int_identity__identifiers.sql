@@ -15,16 +15,14 @@
 -- depends_on: {{ ref('int_identity__changes') }}
 -- depends_on: {{ ref('int_identity__replaced') }}
 with sightings as (
-    select * from {{ ref('int_identity__sightings') }} as sightings
-    {%- if not is_whole_derivation() %}
-    where exists (
-        select 1
-        from {{ ref('int_identity__changes') }} as changes
-        where
-            sightings.tenant_id = changes.tenant_id
-            and sightings.source = changes.source
-            and sightings.sighting_id = changes.sighting_id
-    )
+    select sightings.*
+    from {{ ref('int_identity__sightings') }} as sightings
+    {% if not is_whole_derivation() -%}
+        inner join {{ ref('int_identity__changes') }} as changes
+            on
+                sightings.tenant_id = changes.tenant_id
+                and sightings.source = changes.source
+                and sightings.sighting_id = changes.sighting_id
     {%- endif %}
 ),
 
@@ -67,11 +65,7 @@ shown_identifiers as (
             {{ 'is_evidence' if type != 'order_number' else 'false' }} as is_evidence,
             {{ 'seen_count' if is_counted else 'cast(0 as bigint)' }} as seen_count
         from sightings
-        where
-            {{ column }} is not null
-            {%- if column.startswith('other_') %}
-            and {{ column }} is distinct from {{ type }}
-            {%- endif %}
+        where {{ 'nullif(%s, %s)' % (column, type) if column != type else column }} is not null
         {% if not loop.last %}
             union all
 
@@ -123,15 +117,13 @@ judged_identifiers as (
         shown_identifiers.identifier_type || ':' || shown_identifiers.identifier as identifier_key,
         shown_identifiers.is_evidence,
         shown_identifiers.seen_count,
-        exists (
-            select 1
-            from blocked_values
-            where
-                shown_identifiers.tenant_id = blocked_values.tenant_id
-                and shown_identifiers.blocked_as_type = blocked_values.blocked_as_type
-                and shown_identifiers.blocked_as = blocked_values.blocked_as
-        ) as is_blocked
+        blocked_values.blocked_as is not null as is_blocked
     from shown_identifiers
+    left join blocked_values
+        on
+            shown_identifiers.tenant_id = blocked_values.tenant_id
+            and shown_identifiers.blocked_as_type = blocked_values.blocked_as_type
+            and shown_identifiers.blocked_as = blocked_values.blocked_as
     -- longer texts are no identifiers, and would not fit into an index
     where length(shown_identifiers.identifier) <= 320
 ),

@@ -7,10 +7,12 @@
         select * from {{ identifiers_before }}
     ),
 
-    changes as (
-        select * from {{ ref('int_identity__changes') }}
-    ),
+    {% if not is_whole_derivation() -%}
+        changes as (
+            select * from {{ ref('int_identity__changes') }}
+        ),
 
+    {% endif -%}
     final as (
         select
             identifiers_before.tenant_id,

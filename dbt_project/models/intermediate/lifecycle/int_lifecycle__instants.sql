@@ -1,6 +1,6 @@
 -- A stage can only change when something happens or when a threshold is crossed. Days are whole
--- 24-hour periods, so "more than n days" begins n + 1 days after the event. Thresholds that lie ahead
--- are listed too.
+-- 24-hour periods, so "more than n days" begins n + 1 days after the event. Thresholds that lie
+-- ahead are listed too.
 with metrics as (
     select * from {{ ref('int_customers__metrics') }}
 ),

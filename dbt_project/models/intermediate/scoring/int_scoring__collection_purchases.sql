@@ -12,7 +12,6 @@ order_lines as (
 
 touchpoints as (
     {{ owned_rows('stg_touchpoints__touchpoints', 'touchpoints') }}
-        and staged.touchpoint_type = 'purchase'
 ),
 
 collections as (
@@ -29,6 +28,7 @@ purchase_touchpoints as (
             else 'touchpoint:' || touchpoint_id
         end as purchase_key
     from touchpoints
+    where touchpoint_type = 'purchase'
 ),
 
 counted_orders as (

@@ -17,7 +17,12 @@ current_static_members as (
 final as (
     select
         current_static_members.tenant_id,
-        {{ hash_id(['current_static_members.segment_id', 'current_static_members.email', 'current_static_members.phone', 'current_static_members.added_at']) }} as sighting_id,
+        {{ hash_id([
+            'current_static_members.segment_id',
+            'current_static_members.email',
+            'current_static_members.phone',
+            'current_static_members.added_at',
+        ]) }} as sighting_id,
         current_static_members.segment_id,
         {{ normalise_email('current_static_members.email') }} as email,
         current_static_members.email as email_original,

@@ -7,5 +7,5 @@
 {%- endmacro %}
 
 {% macro postgres__hash_joins_only() -%}
-    set local enable_nestloop = off
+    set local enable_nestloop = off; set local enable_mergejoin = off
 {%- endmacro %}

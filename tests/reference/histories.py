@@ -431,6 +431,8 @@ class _Drawing:
             "transactions": transactions,
             "line_items": self._lines(),
         }
+        if status == "paid" and random.random() < 0.04:
+            row["financial_status"] = "refunded"
         if random.random() < 0.12:
             row["cancelled_at"] = at + random.choice((0, 0, 1, 30, 200)) * DAY
         if status == "paid" and total > 0 and random.random() < 0.35:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -69,7 +69,6 @@ class Edge:
     is_rule: bool
     strength: int
     seen_count: int
-    first_load: int
 
     @property
     def rank(self) -> tuple[object, ...]:
@@ -77,7 +76,6 @@ class Edge:
             not self.is_rule,
             self.strength,
             -self.seen_count,
-            self.first_load,
             *sorted((joined(self.a), joined(self.b))),
         )
 
@@ -95,6 +93,8 @@ def sightings_of(record: Record, tenant: Tenant) -> list[Sighting]:
     order_id: str | None = None
     uncounted: frozenset[Key] = frozenset()
     match record.source:
+        case "shopify_orders" if values.get("test"):
+            return []
         case "shopify_orders":
             customer = values.get("customer") or {}
             account = text_of(customer.get("id"))
@@ -223,7 +223,7 @@ def resolve(
         if a not in shown or b not in shown:
             continue
         if rule.is_always:
-            always.append(Edge(a, b, True, 0, 0, 0))
+            always.append(Edge(a, b, True, 0, 0))
             tied |= {a, b}
         else:
             never.append((a, b))
@@ -301,21 +301,17 @@ def resolve(
 def _evidence(sightings: Iterable[Sighting], seeds: Seeds) -> list[Edge]:
     """A star on every record, from its strongest identifier to each of the others."""
     types = seeds.identifier_types
-    seen: dict[tuple[Key, Key], tuple[int, int]] = {}
+    seen: Counter[tuple[Key, Key]] = Counter()
     for sighting in sightings:
         if not sighting.keys:
             continue
         strongest = min(sighting.keys, key=lambda key: (types[key[0]].strength, key[1]))
         for key in sighting.keys:
             if key != strongest:
-                count, load = seen.get((strongest, key), (0, sighting.first_load))
-                seen[strongest, key] = (
-                    count + 1,
-                    min(load, sighting.first_load),
-                )
+                seen[strongest, key] += 1
     return [
-        Edge(a, b, False, max(types[a[0]].strength, types[b[0]].strength), count, load)
-        for (a, b), (count, load) in seen.items()
+        Edge(a, b, False, max(types[a[0]].strength, types[b[0]].strength), count)
+        for (a, b), count in seen.items()
     ]
 
 

@@ -210,6 +210,10 @@ def _shopify(record: Record, as_of: datetime) -> tuple[Order, GivenBack, Record]
         refund["id"]: (instant(refund["created_at"]), refund["id"], _amount(refund))
         for refund in nested(values, "refunds")
     }
+    rest = total - sum((amount for _, _, amount in given_back.values()), ZERO)
+    if status == "refunded" and rest > 0:
+        changed_at = values.get("updated_at") or values["created_at"]
+        given_back["rest"] = (changed_at, "rest", rest)
     return order, list(given_back.values()), record
 
 

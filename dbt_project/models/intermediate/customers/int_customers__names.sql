@@ -22,7 +22,9 @@ names_per_customer as (
             owners.tenant_id = sightings.tenant_id
             and owners.source = sightings.source
             and owners.sighting_id = sightings.sighting_id
-    where coalesce(sightings.first_name, sightings.last_name) is not null
+    where
+        sightings.is_evidence
+        and coalesce(sightings.first_name, sightings.last_name) is not null
     group by
         owners.tenant_id, owners.customer_id, sightings.first_name, sightings.last_name
 ),

@@ -8,16 +8,17 @@
 
 -- depends_on: {{ ref('int_identity__changes') }}
 -- What a record shows of a person; touchpoints and visits that show the same are one sighting.
--- Evidence links identifiers and counts; a mention only looks up whom it means. `order_number` is
--- the number by which other records name an order.
+-- Evidence links identifiers and counts; a mention, such as a test order, only looks up whom it
+-- means. `order_number` is the number by which other records name an order.
 {% set sources = [
     {
         'source': 'shopify_orders', 'rows': 'stg_shopify__orders', 'record_id': 'order_id',
-        'seen_at': 'created_at', 'shows': {
+        'seen_at': 'created_at', 'is_mention': 'is_test', 'shows': {
             'email': 'email', 'phone': 'phone',
             'other_email': 'customer_email', 'other_phone': 'customer_phone',
             'shopify_customer_id': 'shopify_customer_id',
-            'order_reference': "'shopify:' || order_id", 'order_number': 'order_id',
+            'order_reference': "case when not is_test then 'shopify:' || order_id end",
+            'order_number': 'order_id',
             'first_name': 'first_name', 'last_name': 'last_name',
         },
     },
@@ -31,9 +32,10 @@
     },
     {
         'source': 'humanitix_orders', 'rows': 'stg_humanitix__orders', 'record_id': 'order_id',
-        'seen_at': 'created_at', 'shows': {
+        'seen_at': 'created_at', 'is_mention': 'is_test', 'shows': {
             'email': 'email', 'phone': 'phone',
-            'order_reference': "'humanitix:' || order_id", 'order_number': 'order_id',
+            'order_reference': "case when not is_test then 'humanitix:' || order_id end",
+            'order_number': 'order_id',
             'first_name': 'first_name', 'last_name': 'last_name',
         },
     },
@@ -86,55 +88,55 @@
     },
     {
         'source': 'client_journey_events', 'rows': 'stg_clients__journey_events',
-        'record_id': 'client_event_id', 'seen_at': 'occurred_at', 'is_mention': true,
+        'record_id': 'client_event_id', 'seen_at': 'occurred_at', 'is_mention': 'true',
         'shows': {'contact': 'client_id'},
     },
     {
         'source': 'eventbrite_attendees', 'rows': 'stg_eventbrite__attendees',
-        'record_id': 'attendee_id', 'seen_at': 'created_at', 'is_mention': true,
+        'record_id': 'attendee_id', 'seen_at': 'created_at', 'is_mention': 'true',
         'shows': {'order_number': 'order_id'},
     },
     {
         'source': 'humanitix_tickets', 'rows': 'stg_humanitix__tickets', 'record_id': 'ticket_id',
-        'seen_at': 'created_at', 'is_mention': true, 'shows': {'order_number': 'order_id'},
+        'seen_at': 'created_at', 'is_mention': 'true', 'shows': {'order_number': 'order_id'},
     },
     {
         'source': 'consent_changes', 'rows': 'stg_klaviyo__consent_changes',
-        'record_id': 'consent_change_id', 'seen_at': 'changed_at', 'is_mention': true,
+        'record_id': 'consent_change_id', 'seen_at': 'changed_at', 'is_mention': 'true',
         'shows': {'email': 'email', 'phone': 'phone'},
     },
     {
         'source': 'loyalty_adjustments', 'rows': 'stg_loyalty__adjustments',
-        'record_id': 'adjustment_id', 'seen_at': 'occurred_at', 'is_mention': true,
+        'record_id': 'adjustment_id', 'seen_at': 'occurred_at', 'is_mention': 'true',
         'shows': {'email': 'email', 'phone': 'phone'},
     },
     {
         'source': 'redemption_requests', 'rows': 'stg_loyalty__redemption_requests',
-        'record_id': 'request_id', 'seen_at': 'requested_at', 'is_mention': true,
+        'record_id': 'request_id', 'seen_at': 'requested_at', 'is_mention': 'true',
         'shows': {'email': 'email', 'phone': 'phone'},
     },
     {
         'source': 'referrals', 'rows': 'stg_loyalty__referrals',
-        'record_id': 'referral_id', 'seen_at': 'used_at', 'is_mention': true,
+        'record_id': 'referral_id', 'seen_at': 'used_at', 'is_mention': 'true',
         'shows': {'email': 'referred_email', 'phone': 'referred_phone', 'order_number': 'order_id'},
     },
     {
         'source': 'gifts', 'rows': 'stg_gifts_coupons__gifts', 'record_id': 'gift_id',
-        'seen_at': 'created_at', 'is_mention': true,
+        'seen_at': 'created_at', 'is_mention': 'true',
         'shows': {'email': 'sender_email', 'order_number': 'order_id'},
     },
     {
         'source': 'gift_claims', 'rows': 'stg_gifts_coupons__gift_claims', 'record_id': 'gift_claim_id',
-        'seen_at': 'claimed_at', 'is_mention': true, 'shows': {'email': 'email'},
+        'seen_at': 'claimed_at', 'is_mention': 'true', 'shows': {'email': 'email'},
     },
     {
         'source': 'static_segment_members', 'rows': 'stg_segments__static_members',
-        'record_id': 'sighting_id', 'seen_at': 'added_at', 'is_mention': true,
+        'record_id': 'sighting_id', 'seen_at': 'added_at', 'is_mention': 'true',
         'shows': {'email': 'email', 'phone': 'phone'},
     },
     {
         'source': 'erasure_requests', 'rows': 'stg_privacy__erasure_requests',
-        'record_id': 'request_id', 'seen_at': 'requested_at', 'is_mention': true,
+        'record_id': 'request_id', 'seen_at': 'requested_at', 'is_mention': 'true',
         'shows': {'email': 'email', 'phone': 'phone'},
     },
 ] -%}
@@ -155,7 +157,7 @@ final as (
             tenant_id,
             '{{ kind.source }}' as source,
             sighting_id,
-            {{ 'false' if kind.is_mention else 'true' }} as is_evidence,
+            {{ 'not ' ~ kind.is_mention if kind.is_mention else 'true' }} as is_evidence,
             {%- for name in shown %}
                 {%- if name not in kind.shows %}
             cast(null as {{ dbt.type_string() }}) as {{ name }},
@@ -175,8 +177,8 @@ final as (
             {{ kind.record_id }} as sample_record_id,
             {{ kind.seen_at }} as first_seen_at,
             {{ kind.seen_at }} as last_seen_at,
-            cast({{ 0 if kind.is_mention else 1 }} as bigint) as seen_count,
-            {{ 'load_id' if kind.is_mention else 'first_load_id' }} as first_load_id
+            cast(case when {{ kind.is_mention or 'false' }} then 0 else 1 end as bigint) as seen_count,
+            {{ 'load_id' if kind.is_mention == 'true' else 'first_load_id' }} as first_load_id
             {%- endif %}
         from {{ kind.source }}
         {% if kind.is_shared -%}

@@ -1,5 +1,6 @@
 -- A refund that the list names twice is one refund; one without an id is known by its place. Money
--- moved is what its transactions say; the lines stand in only when no transaction is given.
+-- moved is what its transactions say; the lines stand in only when no transaction is given. What an
+-- order that is refunded gave back beyond its list is dated by the order's last change.
 with shopify_orders as (
     {{ owned_rows('stg_shopify__orders', 'shopify_orders') }}
 ),
@@ -68,7 +69,7 @@ lines_per_refund as (
     group by refunds.tenant_id, refunds.refund_id
 ),
 
-final as (
+listed_refunds as (
     select
         refunds.tenant_id,
         refunds.order_id,
@@ -87,6 +88,42 @@ final as (
         on
             refunds.tenant_id = lines_per_refund.tenant_id
             and refunds.refund_id = lines_per_refund.refund_id
+),
+
+listed_per_order as (
+    select
+        tenant_id,
+        order_id,
+        sum(amount) as amount
+    from listed_refunds
+    group by tenant_id, order_id
+),
+
+rest_of_orders as (
+    select
+        shopify_orders.tenant_id,
+        'shopify:' || shopify_orders.order_id as order_id,
+        'shopify:' || shopify_orders.order_id || ':rest' as refund_id,
+        coalesce(shopify_orders.updated_at, shopify_orders.created_at) as refunded_at,
+        cast(
+            shopify_orders.total_amount - coalesce(listed_per_order.amount, 0) as numeric(14, 2)
+        ) as amount
+    from shopify_orders
+    left join listed_per_order
+        on
+            shopify_orders.tenant_id = listed_per_order.tenant_id
+            and 'shopify:' || shopify_orders.order_id = listed_per_order.order_id
+    where
+        shopify_orders.financial_status = 'refunded'
+        and shopify_orders.total_amount > coalesce(listed_per_order.amount, 0)
+),
+
+final as (
+    select * from listed_refunds
+
+    union all
+
+    select * from rest_of_orders
 )
 
 select * from final

@@ -140,7 +140,9 @@ def _insert_new(contract: Contract) -> str:
     columns = ", ".join(column.quoted for column in contract.columns)
     values = ", ".join(f"incoming.{column.quoted}" for column in contract.columns)
     return f"""
-        insert into {contract.table} (tenant_id, {columns}, _load_id, _line, _loaded_at, _is_current)
+        insert into {contract.table} (
+            tenant_id, {columns}, _load_id, _line, _loaded_at, _is_current
+        )
         select %(tenant_id)s, {values}, %(load_id)s, incoming._line, now(), true
         from {INCOMING} as incoming
         where not exists (

@@ -58,6 +58,7 @@
 {% macro touched_columns(within) %}
     {{ return({
         'int_identity__changes': ['tenant_id', 'source', 'sighting_id'],
+        'int_identity__changed_keys': ['tenant_id', 'identifier_key'],
         'int_identity__touched': ['tenant_id', 'identifier_key'],
         'int_customers__touched': ['tenant_id', 'customer_id'],
     }[within]) }}
@@ -71,7 +72,7 @@
     {%- set made = run_query('select is_whole_derivation, as_of = ' ~ as_of() ~ ' from ' ~ previous('int_identity__derivation')).rows[0] -%}
     {%- if made[0] != is_whole_derivation() or not made[1] -%}
         {{ exceptions.raise_compiler_error(
-            target ~ ' cannot be built by itself now: the intermediate tables describe another instant, '
+            target.identifier ~ ' cannot be built by itself now: the intermediate tables describe another instant, '
             ~ 'or only the customers that the last build touched. Build it with what it is made from: '
             ~ 'journey build --select ' ~ target.identifier ~ ' (or dbt build --select +' ~ target.identifier ~ ')'
         ) }}

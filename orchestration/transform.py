@@ -46,7 +46,7 @@ DBT_FOLDERS = (
     PROJECT_ROOT / "tests" / "dbt",
 )
 DBT_SUFFIXES = (".sql", ".yml", ".yaml", ".csv", ".md")
-DERIVING_SUFFIXES = (".sql", ".csv")
+DERIVING_SUFFIXES = (".sql", ".csv", ".yml")
 RESULT_EVENTS = ("LogModelResult", "LogSeedResult", "LogSnapshotResult", "LogTestResult")
 START_EVENT = "LogStartLine"
 FAILED_STATUSES = ("error", "fail", "runtime error")

@@ -119,7 +119,11 @@ all_dates as (
         on
             manual_stages.tenant_id = identifiers.tenant_id
             and manual_stages.identifier_type = identifiers.identifier_type
-            and lower(manual_stages.identifier) = lower(identifiers.identifier)
+            and case
+                when manual_stages.identifier_type = 'email'
+                    then {{ normalise_email('manual_stages.identifier') }}
+                else manual_stages.identifier
+            end = identifiers.identifier
 ),
 
 next_changes as (

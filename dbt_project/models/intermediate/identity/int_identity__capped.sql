@@ -1,35 +1,58 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_changed',
+    unique_key=['tenant_id', 'identifier_key'],
+    meta={'within': 'int_identity__changed_keys'},
+    indexes=[{'columns': ['tenant_id', 'identifier_key'], 'unique': true}],
+) }}
+
 -- "Strong ids" are counted per type, and the largest count decides: a person with one e-mail, one
 -- shop id and one profile is one person, a phone with four e-mails is a box office.
-with evidence as (
-    select * from {{ ref('int_identity__evidence') }}
+-- The table of the build before is read first.
+-- depends_on: {{ ref('int_identity__capped_before') }}
+-- depends_on: {{ ref('int_identity__changed_keys') }}
+with identifiers as (
+    select identifiers.*
+    from {{ ref('int_identity__identifiers') }} as identifiers
+    {% if not is_whole_derivation() -%}
+        inner join {{ ref('int_identity__changed_keys') }} as changed_keys
+            on
+                identifiers.tenant_id = changed_keys.tenant_id
+                and identifiers.identifier_key = changed_keys.identifier_key
+    {%- endif %}
     where
-        is_evidence
-        and not is_blocked
-        and cap is not null
+        identifiers.is_evidence
+        and not identifiers.is_blocked
+        and identifiers.cap is not null
 ),
 
 neighbours as (
-    select * from {{ ref('int_identity__evidence') }}
+    select * from {{ ref('int_identity__identifiers') }}
     where
         is_evidence
         and not is_blocked
         and is_strong
 ),
 
+rules as (
+    select * from {{ ref('int_identity__rules') }}
+    where rule = 'always'
+),
+
 strong_neighbours as (
     select distinct
-        evidence.tenant_id,
-        evidence.identifier_key,
-        evidence.cap,
+        identifiers.tenant_id,
+        identifiers.identifier_key,
+        identifiers.cap,
         neighbours.identifier_type as neighbour_type,
         neighbours.identifier as neighbour
-    from evidence
+    from identifiers
     inner join neighbours
         on
-            evidence.tenant_id = neighbours.tenant_id
-            and evidence.source = neighbours.source
-            and evidence.sighting_id = neighbours.sighting_id
-            and evidence.identifier_key <> neighbours.identifier_key
+            identifiers.tenant_id = neighbours.tenant_id
+            and identifiers.source = neighbours.source
+            and identifiers.sighting_id = neighbours.sighting_id
+            and identifiers.identifier_key <> neighbours.identifier_key
 ),
 
 counts_per_type as (
@@ -43,7 +66,7 @@ counts_per_type as (
     group by tenant_id, identifier_key, cap, neighbour_type
 ),
 
-final as (
+over_cap as (
     select
         tenant_id,
         identifier_key,
@@ -52,6 +75,23 @@ final as (
     from counts_per_type
     where strong_count > cap
     group by tenant_id, identifier_key, cap
+),
+
+final as (
+    select
+        over_cap.tenant_id,
+        over_cap.identifier_key,
+        over_cap.cap,
+        over_cap.strong_count,
+        -- a rule ties it to somebody all the same
+        exists (
+            select 1
+            from rules
+            where
+                over_cap.tenant_id = rules.tenant_id
+                and over_cap.identifier_key in (rules.key_a, rules.key_b)
+        ) as is_ruled
+    from over_cap
 )
 
 select * from final

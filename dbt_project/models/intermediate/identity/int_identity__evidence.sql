@@ -3,14 +3,14 @@
 ) }}
 
 -- What this build resolves anew, with what is known of the sighting.
--- depends_on: {{ ref('int_identity__touched') }}
+-- depends_on: {{ ref('int_identity__touched_sightings') }}
 with identifiers as (
     select * from {{ ref('int_identity__identifiers') }}
 ),
 
 {% if not is_whole_derivation() -%}
-    touched as (
-        select * from {{ ref('int_identity__touched') }}
+    touched_sightings as (
+        select * from {{ ref('int_identity__touched_sightings') }}
     ),
 
 {% endif -%}
@@ -41,10 +41,11 @@ final as (
         sightings.first_load_id
     from identifiers
     {% if not is_whole_derivation() -%}
-        inner join touched
+        inner join touched_sightings
             on
-                identifiers.tenant_id = touched.tenant_id
-                and identifiers.identifier_key = touched.identifier_key
+                identifiers.tenant_id = touched_sightings.tenant_id
+                and identifiers.source = touched_sightings.source
+                and identifiers.sighting_id = touched_sightings.sighting_id
     {%- endif %}
     inner join sightings
         on

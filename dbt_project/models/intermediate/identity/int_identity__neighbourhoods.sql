@@ -1,8 +1,8 @@
 {{ config(pre_hook='{{ hash_joins_only() }}') }}
 
 -- Everything that can influence each other's resolution, whether it is one customer or not: what
--- evidence connects, what stands on one record although a cap or a veto keeps it apart, and what
--- names one order. Labelled by the smallest cluster in it.
+-- evidence connects, what stands on one record although a veto keeps it apart, and what names one
+-- order. Labelled by the smallest cluster in it.
 with sighted_clusters as (
     select * from {{ ref('int_identity__sighted_clusters') }}
 ),

@@ -2,9 +2,8 @@
 {%- set people_before = previous('int_identity__people') -%}
 -- Who owned what before this build, wherever it may differ now: in the neighbourhoods of what
 -- changed, and of the customers whose clock has struck.
--- depends_on: {{ ref('int_identity__replaced') }}
--- depends_on: {{ ref('int_identity__identifiers') }}
--- depends_on: {{ ref('int_identity__changes') }}
+-- depends_on: {{ ref('int_identity__changed_keys') }}
+-- depends_on: {{ ref('int_identity__turned') }}
 {% if people_before and is_whole_derivation() -%}
     with people_before as (
         select * from {{ people_before }}
@@ -25,40 +24,23 @@
         select * from {{ people_before }}
     ),
 
-    replaced as (
-        select * from {{ ref('int_identity__replaced') }}
-    ),
+    changed_keys as (
+        select
+            tenant_id,
+            identifier_key
+        from {{ ref('int_identity__changed_keys') }}
 
-    changes as (
-        select * from {{ ref('int_identity__changes') }}
-    ),
+        union
 
-    identifiers as (
-        select * from {{ ref('int_identity__identifiers') }}
+        select
+            tenant_id,
+            identifier_key
+        from {{ ref('int_identity__turned') }}
     ),
 
     clocks as (
         select * from {{ previous('int_customers__clocks') }}
         where {{ visible('next_change_at') }}
-    ),
-
-    changed_keys as (
-        select
-            tenant_id,
-            identifier_key
-        from replaced
-
-        union
-
-        select
-            identifiers.tenant_id,
-            identifiers.identifier_key
-        from changes
-        inner join identifiers
-            on
-                changes.tenant_id = identifiers.tenant_id
-                and changes.source = identifiers.source
-                and changes.sighting_id = identifiers.sighting_id
     ),
 
     touched_neighbourhoods as (

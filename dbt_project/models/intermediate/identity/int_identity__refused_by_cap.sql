@@ -1,5 +1,5 @@
--- What a value over its cap would have tied: each strong identifier beside it, with one record that
--- shows both.
+-- What a value over its cap would have tied: everything usable beside it, with one record that shows
+-- both.
 with evidence as (
     select * from {{ ref('int_identity__evidence') }}
     where
@@ -12,10 +12,17 @@ capped as (
 ),
 
 neighbours as (
-    select * from {{ ref('int_identity__evidence') }}
+    select evidence.*
+    from {{ ref('int_identity__evidence') }} as evidence
+    left join {{ ref('int_identity__capped') }} as other_capped
+        on
+            evidence.tenant_id = other_capped.tenant_id
+            and evidence.identifier_key = other_capped.identifier_key
+            and not other_capped.is_ruled
     where
-        is_evidence
-        and not is_blocked
+        evidence.is_evidence
+        and not evidence.is_blocked
+        and other_capped.identifier_key is null
 ),
 
 final as (
@@ -23,9 +30,8 @@ final as (
         capped.tenant_id,
         capped.identifier_key as identifier_a,
         neighbours.identifier_key as identifier_b,
-        'Seen with ' || cast(capped.strong_count as {{ dbt.type_string() }})
-        || ' people, more than the ' || cast(capped.cap as {{ dbt.type_string() }})
-        || ' that one may be seen with' as reason,
+        'Seen with more than the ' || cast(capped.cap as {{ dbt.type_string() }})
+        || ' people that one may be seen with' as reason,
         min(neighbours.source || ':' || neighbours.sample_record_id) as source_record
     from capped
     inner join evidence
@@ -42,7 +48,6 @@ final as (
         capped.tenant_id,
         capped.identifier_key,
         neighbours.identifier_key,
-        capped.strong_count,
         capped.cap
 )
 

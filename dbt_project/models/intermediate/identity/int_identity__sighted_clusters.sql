@@ -1,10 +1,16 @@
--- The clusters that stand on one sighting; the first of them stands for the sighting.
+-- The clusters that stand on one sighting; the first of them stands for the sighting. What is over
+-- its cap is none.
 with evidence as (
     select * from {{ ref('int_identity__evidence') }}
 ),
 
 clusters as (
     select * from {{ ref('int_identity__clusters') }}
+),
+
+capped as (
+    select * from {{ ref('int_identity__capped') }}
+    where not is_ruled
 ),
 
 final as (
@@ -26,6 +32,13 @@ final as (
         on
             evidence.tenant_id = clusters.tenant_id
             and evidence.identifier_key = clusters.identifier_key
+    where not exists (
+        select 1
+        from capped
+        where
+            evidence.tenant_id = capped.tenant_id
+            and evidence.identifier_key = capped.identifier_key
+    )
 )
 
 select * from final

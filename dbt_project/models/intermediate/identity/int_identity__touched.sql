@@ -2,18 +2,37 @@
     indexes=[{'columns': ['tenant_id', 'identifier_key'], 'unique': true}],
 ) }}
 
--- The identifiers that this build derives anew: whole neighbourhoods, so that nothing outside can
+-- The identifiers that this build resolves anew: whole neighbourhoods, so that nothing outside can
 -- change what comes out. Empty when everything is derived anew.
 with owners_before as (
     select * from {{ ref('int_identity__owners_before') }}
 ),
 
-changes as (
-    select * from {{ ref('int_identity__changes') }}
+changed_keys as (
+    select * from {{ ref('int_identity__changed_keys') }}
 ),
 
-identifiers as (
-    select * from {{ ref('int_identity__identifiers') }}
+turned as (
+    select * from {{ ref('int_identity__turned') }}
+),
+
+capped as (
+    select * from {{ ref('int_identity__capped') }}
+    where not is_ruled
+),
+
+new_keys as (
+    select
+        tenant_id,
+        identifier_key
+    from changed_keys
+
+    union
+
+    select
+        tenant_id,
+        identifier_key
+    from turned
 ),
 
 final as (
@@ -26,14 +45,17 @@ final as (
     union
 
     select
-        identifiers.tenant_id,
-        identifiers.identifier_key
-    from changes
-    inner join identifiers
-        on
-            changes.tenant_id = identifiers.tenant_id
-            and changes.source = identifiers.source
-            and changes.sighting_id = identifiers.sighting_id
+        new_keys.tenant_id,
+        new_keys.identifier_key
+    from new_keys
+    -- what is over its cap ties nothing, so it has no neighbourhood
+    where not exists (
+        select 1
+        from capped
+        where
+            new_keys.tenant_id = capped.tenant_id
+            and new_keys.identifier_key = capped.identifier_key
+    )
 )
 
 select * from final

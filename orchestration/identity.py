@@ -205,17 +205,29 @@ def _places(connection: Connection, identifier: str, tenants: Mapping[str, Tenan
     rows = read_rows(
         connection,
         """
-        select distinct people.tenant_id, people.identifier_key
-        from intermediate.int_identity__people as people
-        inner join seeds.identifier_types as types on true
-        inner join unnest(cast(:spellings as text[])) as spelling on true
+        with wanted as (
+            select spelling as identifier_key
+            from unnest(cast(:spellings as text[])) as spelling
+            union
+            select types.identifier_type || ':' || spelling
+            from unnest(cast(:spellings as text[])) as spelling
+            cross join seeds.identifier_types as types
+        )
+
+        select distinct identifiers.tenant_id, identifiers.identifier_key
+        from wanted
+        inner join intermediate.int_identity__identifiers as identifiers
+            on
+                identifiers.tenant_id = any(:tenants)
+                and wanted.identifier_key = identifiers.identifier_key
+        left join intermediate.int_identity__people as people
+            on
+                identifiers.tenant_id = people.tenant_id
+                and identifiers.identifier_key = people.identifier_key
         where
-            people.tenant_id = any(:tenants)
-            and people.customer_id is null
-            and people.identifier_key
-            in (spelling, types.identifier_type || ':' || spelling)
-            and people.identifier_key not like 'order_number:%'
-        order by people.tenant_id, people.identifier_key
+            people.customer_id is null
+            and identifiers.identifier_type <> 'order_number'
+        order by identifiers.tenant_id, identifiers.identifier_key
         """,
         tenants=list(tenants),
         spellings=spellings(identifier, tenants.values()),
@@ -302,6 +314,27 @@ def _ties(connection: Connection, here: _Place, there: _Place) -> list[Step]:
             select distinct neighbourhood_id
             from intermediate.int_identity__people
             where tenant_id = :tenant_id and identifier_key = any(:identifiers)
+        ),
+
+        -- what is over its cap has no neighbourhood
+        keys as (
+            select people.identifier_key
+            from nearby
+            inner join intermediate.int_identity__people as people
+                on
+                    people.tenant_id = :tenant_id
+                    and people.neighbourhood_id = nearby.neighbourhood_id
+            union
+            select unnest(cast(:identifiers as text[]))
+        ),
+
+        sighted as (
+            select distinct identifiers.source, identifiers.sighting_id
+            from keys
+            inner join intermediate.int_identity__identifiers as identifiers
+                on
+                    identifiers.tenant_id = :tenant_id
+                    and keys.identifier_key = identifiers.identifier_key
         )
 
         select
@@ -310,13 +343,12 @@ def _ties(connection: Connection, here: _Place, there: _Place) -> list[Step]:
             sightings.sample_record_id as record,
             identifiers.identifier_key as identifier,
             identifiers.strength_order
-        from nearby
-        inner join intermediate.int_identity__people as people
-            on people.tenant_id = :tenant_id and people.neighbourhood_id = nearby.neighbourhood_id
+        from sighted
         inner join intermediate.int_identity__identifiers as identifiers
             on
                 identifiers.tenant_id = :tenant_id
-                and people.identifier_key = identifiers.identifier_key
+                and sighted.source = identifiers.source
+                and sighted.sighting_id = identifiers.sighting_id
         inner join intermediate.int_identity__sightings as sightings
             on
                 sightings.tenant_id = :tenant_id

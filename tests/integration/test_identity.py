@@ -260,23 +260,23 @@ def history(
         database = engine(warehouse.settings)
         told = History(database, database_url, project.home, {})
 
-        warehouse.load(0)
+        warehouse.load((world, 0) for world in worlds if len(world.steps) > 0)
         build(warehouse, FIRST)
         told.builds["first"] = everything(database)
 
         before = covered(database, FIRST)
-        warehouse.load(1)
+        warehouse.load((world, 1) for world in worlds if len(world.steps) > 1)
         build(warehouse, SECOND, before)
         told.builds["second"] = everything(database)
 
         before = covered(database, SECOND)
-        warehouse.load(2)
+        warehouse.load((world, 2) for world in worlds if len(world.steps) > 2)
         build(warehouse, THIRD, before)
         told.builds["third"] = everything(database)
         build(warehouse, THIRD)
         told.builds["third, whole"] = everything(database)
 
-        warehouse.load(3)
+        warehouse.load((world, 3) for world in worlds if len(world.steps) > 3)
         rules = [
             (tenant, rule, "email", one, "email", other, "By hand")
             for tenant, rule, one, other in RULES
@@ -407,7 +407,7 @@ def test_only_the_forgotten_leave_as_erased(history: History) -> None:
             "kiosk",
             "cap",
             {("anonymous_id:kiosk", f"email:{email}") for email in (ANN, BEA, CEM, DAN)},
-            "Seen with 4 people, more than the 3 that one may be seen with",
+            "Seen with more than the 3 people that one may be seen with",
         ),
         (
             "fourth",

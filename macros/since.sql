@@ -9,3 +9,16 @@
 {% macro since_as_of() -%}
     cast('{{ var("since_as_of") }}' as {{ type_timestamptz() }})
 {%- endmacro %}
+
+{#- Whether a raw row came, was replaced, or saw its date come since the build before. -#}
+{% macro has_come_since(date) -%}
+    {%- if is_whole_derivation() -%}
+    false
+    {%- else -%}
+    (
+        _load_id > {{ var('since_load_id') }}
+        or _replaced_by_load_id > {{ var('since_load_id') }}
+        or ({{ date }} > {{ since_as_of() }} and {{ visible(date) }})
+    )
+    {%- endif -%}
+{%- endmacro %}

@@ -106,7 +106,7 @@ def add_clients(
             _add_next_action(tables, client, spans, seeds)
         if level["is_high_risk"] == "true":
             high += 1
-            tables["high_risk_clients"][client,] = {"score": score, "since": spans[-1][0]}
+            tables["high_risk_clients"][client,] = {"score": score, "scored_at": spans[-1][0]}
         if stays := [step for step in steps if step[0] == "upsell_candidate"]:
             is_current = stays[-1][2] is None
             candidates += is_current

@@ -32,7 +32,7 @@ final as (
         scores.score,
         scores.next_best_action,
         scores.priority,
-        scores.valid_from as since
+        scores.valid_from as scored_at
     from scores
     inner join clients
         on

@@ -10,15 +10,17 @@
     cast('{{ var("since_as_of") }}' as {{ type_timestamptz() }})
 {%- endmacro %}
 
-{#- Whether a raw row came, was replaced, or saw its date come since the build before. -#}
-{% macro has_come_since(date) -%}
+{#- Whether a raw row was loaded or replaced since, or one of its dates has come since. -#}
+{% macro changed_since(dates) -%}
     {%- if is_whole_derivation() -%}
     false
     {%- else -%}
     (
         _load_id > {{ var('since_load_id') }}
         or _replaced_by_load_id > {{ var('since_load_id') }}
+        {%- for date in dates %}
         or ({{ date }} > {{ since_as_of() }} and {{ visible(date) }})
+        {%- endfor %}
     )
     {%- endif -%}
 {%- endmacro %}

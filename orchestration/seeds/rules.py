@@ -150,7 +150,7 @@ def client_risk_levels(seeds: Seeds) -> Iterator[Problem]:
     """Every number of risks has a level."""
     for tenant_id in _tenants_and_default(seeds):
         levels = for_tenant(seeds["client_risk_levels"], tenant_id)
-        if not any(row["min_risks"] == "0" for row in levels):
+        if not any(int(row["min_risks"]) == 0 for row in levels):
             yield (
                 "client_risk_levels",
                 levels[0].line if levels else 0,

@@ -7,12 +7,12 @@
 -- the date of a row has come since. Empty when everything is derived anew.
 with shop_visits as (
     select * from {{ source('raw', 'shop_visits') }}
-    where {{ has_come_since('accessed_at') }}
+    where {{ changed_since(['accessed_at']) }}
 ),
 
 client_events as (
     select * from {{ source('raw', 'client_journey_events') }}
-    where {{ has_come_since('occurred_at') }}
+    where {{ changed_since(['occurred_at']) }}
 ),
 
 final as (

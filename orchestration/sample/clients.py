@@ -69,6 +69,16 @@ def _write_client(seed: int, number: int, stage: str, scenario: str, landing: La
         "updated_at": utc(created),
     }
     landing.add_mapping("aurora", "contacts", created, contact)
+    if number % 3 == 0:
+        consent = {
+            "id": f"consent-{client_id}",
+            "email": contact["email"],
+            "channel": "email",
+            "subscribed": "true",
+            "reason": "contract",
+            "changed_at": utc(created),
+        }
+        landing.add_mapping("aurora", "consent_changes", created, consent)
     if number % 4 == 0 and score is not None:
         newer = {**contact, "ai_score": score, "updated_at": utc(AS_OF - 10 * DAY)}
         landing.add_mapping("aurora", "contacts", AS_OF - 10 * DAY, newer)

@@ -24,6 +24,15 @@ DEFAULT = "*"
 """Stands for every tenant that has no rows of its own."""
 MAY_BE_EMPTY = ("vip_lapse_days",)
 """Settings whose rule an empty value switches off."""
+RISK_NUMBERS = {
+    "low_engagement": ("event_count", "window_days"),
+    "late_invoices": (),
+    "negative_sentiment": ("event_count", "window_events"),
+    "slow_project_progress": ("window_days",),
+    "low_feature_usage": ("event_count", "window_days"),
+    "high_support_tickets": ("event_count", "window_days"),
+}
+"""The numbers that each risk factor of a client goes by."""
 DISCOUNTS = ("percentage_discount", "fixed_discount")
 LARGEST_PERCENTAGE = 100
 BOUNDS = (
@@ -130,6 +139,53 @@ def lead_bands(seeds: Seeds) -> Iterator[Problem]:
             yield "lead_bands", 0, f"no band for tenant {tenant_id}; add rows for it, or for *"
         for line, problem in coverage_faults(ranges, least, greatest + 1):
             yield "lead_bands", line, problem
+
+
+def shop_buckets(seeds: Seeds) -> Iterator[Problem]:
+    """Every customer of a shop falls into one group of each dimension."""
+    for dimension in ("purchase_frequency", "purchase_decay"):
+        of_dimension = [row for row in seeds["shop_buckets"] if row["dimension"] == dimension]
+        for tenant_id in _tenants_and_default(seeds):
+            ranges = [
+                Range(row.line, row.number("min_value"), row.number("max_value"))
+                for row in for_tenant(of_dimension, tenant_id)
+            ]
+            for line, problem in coverage_faults(ranges, Decimal(0), None):
+                yield "shop_buckets", line, f"{dimension}: {problem}"
+
+
+def client_risk_factors(seeds: Seeds) -> Iterator[Problem]:
+    """Every factor has the numbers that it goes by, and no others."""
+    for row in seeds["client_risk_factors"]:
+        for column in ("event_count", "window_days", "window_events"):
+            is_wanted = column in RISK_NUMBERS[row["risk_factor"]]
+            if is_wanted and not row[column]:
+                yield _of_factor(row, f"{column}: {row['risk_factor']} needs a number")
+            if row[column] and not is_wanted:
+                yield _of_factor(row, f"{column}: {row['risk_factor']} goes by none; empty it")
+
+
+def client_risk_levels(seeds: Seeds) -> Iterator[Problem]:
+    """Every number of risks has a level."""
+    for tenant_id in _tenants_and_default(seeds):
+        levels = for_tenant(seeds["client_risk_levels"], tenant_id)
+        if not any(int(row["min_risks"]) == 0 for row in levels):
+            yield (
+                "client_risk_levels",
+                levels[0].line if levels else 0,
+                f"min_risks: no level holds from 0 risks on for {tenant_id}; add one",
+            )
+
+
+def client_actions(seeds: Seeds) -> Iterator[Problem]:
+    """A stage calls as a stage, a risk factor as a risk; only a tenant's own row may be empty."""
+    for row in seeds["client_actions"]:
+        is_risk = row["trigger"] in RISK_NUMBERS
+        if is_risk != (row["trigger_type"] == "risk"):
+            kind = "risk" if is_risk else "stage"
+            yield "client_actions", row.line, f"trigger_type: {row['trigger']} is a {kind}"
+        if not row["action"] and row["tenant_id"] == DEFAULT:
+            yield "client_actions", row.line, "action: empty; leave the row out instead"
 
 
 def loyalty_tiers(seeds: Seeds) -> Iterator[Problem]:
@@ -298,6 +354,10 @@ def _of_segment(row: Row, problem: str) -> Problem:
     return "segment_definitions", row.line, problem
 
 
+def _of_factor(row: Row, problem: str) -> Problem:
+    return "client_risk_factors", row.line, problem
+
+
 def _of_campaign(row: Row, problem: str) -> Problem:
     return "winback_campaign_definitions", row.line, problem
 
@@ -309,6 +369,10 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("rfm_thresholds",), rfm_thresholds),
     (("lead_bands", "rfm_thresholds", "tenant_settings"), lead_bands),
     (("loyalty_tiers",), loyalty_tiers),
+    (("shop_buckets",), shop_buckets),
+    (("client_risk_factors",), client_risk_factors),
+    (("client_risk_levels",), client_risk_levels),
+    (("client_actions",), client_actions),
     (("segment_definitions", "winback_campaign_definitions"), bounds),
     (("segment_definitions",), segments),
     (("winback_campaign_definitions",), campaigns),

@@ -7,6 +7,10 @@ loyalty_events as (
     select * from {{ ref('sync_klaviyo__loyalty_events') }}
 ),
 
+client_events as (
+    select * from {{ ref('sync_klaviyo__next_best_actions') }}
+),
+
 customers as (
     select * from {{ ref('customers') }}
 ),
@@ -25,6 +29,14 @@ messages as (
         tenant_id,
         customer_id
     from loyalty_events
+
+    union all
+
+    select
+        message_id,
+        tenant_id,
+        customer_id
+    from client_events
 )
 
 select

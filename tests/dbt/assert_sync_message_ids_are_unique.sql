@@ -7,12 +7,28 @@ loyalty_events as (
     select * from {{ ref('sync_klaviyo__loyalty_events') }}
 ),
 
+client_advice as (
+    select * from {{ ref('sync_webhook__next_best_actions') }}
+),
+
+client_events as (
+    select * from {{ ref('sync_klaviyo__next_best_actions') }}
+),
+
 messages as (
     select message_id from winback_events
 
     union all
 
     select message_id from loyalty_events
+
+    union all
+
+    select message_id from client_advice
+
+    union all
+
+    select message_id from client_events
 )
 
 select

@@ -33,7 +33,7 @@ SETTINGS: tuple[dict[str, Decimal | None], ...] = (
     {"churned_days": Decimal(45), "customer_at_risk_days": Decimal(60)},
     {"vip_lifetime_value_amount": Decimal(120), "lead_at_risk_days": Decimal(7)},
 )
-THRESHOLDS = (7, 8, 30, 31, 45, 46, 60, 61, 90, 91, 120, 121, 180, 181)
+THRESHOLDS = (7, 8, 14, 15, 30, 31, 45, 46, 60, 61, 90, 91, 120, 121, 180, 181)
 AMOUNTS = (
     "0",
     "0.01",
@@ -64,6 +64,23 @@ SPECIAL_INSTANTS = (
 TOUCHPOINTS = (
     *("page_view", "page_view", "email_click", "email_click", "email_open", "email_unsubscribe"),
     *("pin_save", "pin_click", "ad_click", "quiz_complete", "lead_capture", "cart_add", "review"),
+)
+NETWORKS = ("MTN", "MTN", "Telecel", None)
+RATINGS = (None, Decimal(0), Decimal(100), Decimal("72.5"), Decimal(33))
+CLIENT_STAGES = (
+    *("lead", "qualified_lead", "onboarding", "active_project", "active_project"),
+    *("awaiting_feedback", "billing", "billing", "retention", "upsell_candidate", "churn_risk"),
+)
+CLIENT_EVENTS = (
+    *("meeting", "call", "message", "milestone_reached", "progress_update", "delivery"),
+    *("invoice_overdue", "invoice_overdue", "invoice_paid", "feature_used", "feature_used"),
+    *("support_ticket", "support_ticket", "note"),
+)
+METADATA: tuple[Any, ...] = (
+    *(None, {}, [1, 2], 7, {"sentiment": None}, {"sentimant": "negative"}),
+    *({"sentiment": "negative"}, {"sentiment": " Negative "}, {"sentiment": "negativ"}),
+    *({"invoice_id": "i-1"}, {"invoice_id": " i-1"}, {"invoice_id": 2}, {"invoice_id": "2"}),
+    *({"invoice_id": ""}, {"invoice_id": "i-1", "sentiment": "negative"}),
 )
 
 
@@ -301,7 +318,7 @@ class _Drawing:
         random = self.random
         looking = (*(self._touchpoint,) * 4, self._lead, self._profile, self._consent, self._visit)
         buying = (*(self._shopify_order,) * 4, *(self._shop_order,) * 2, self._purchase)
-        working = (self._contact, self._client_event)
+        working = (self._contact, self._client_events)
         for person in self.people:
             kinds = looking if random.random() < 0.35 else (*looking, *buying, *working)
             for _ in range(random.choice((1, 3, 6, 10))):
@@ -334,7 +351,7 @@ class _Drawing:
             phones=[form.format(*phone) for form in self.phone_forms],
             account=f"90{number}" if chance() < 0.7 else None,
             profile=f"K{number}" if chance() < 0.5 else None,
-            contact=f"c{number}" if chance() < 0.3 else None,
+            contact=f"c{number}" if chance() < 0.5 else None,
             device=f"dev-{number}" if chance() < 0.6 else None,
             name=name,
         )
@@ -495,7 +512,8 @@ class _Drawing:
         row: Values = {
             "id": order_id,
             "shop_id": random.choice(("shop-1", "shop-2")),
-            "slug": "spring",
+            "slug": random.choice(("spring", "autumn", " spring ", None)),
+            "network": random.choice(NETWORKS),
             "phone_number": self._phone(person),
             "email": self._email(person) if random.random() < 0.5 else None,
             "customer_name": " ".join(person.name) if random.random() < 0.5 else None,
@@ -592,6 +610,7 @@ class _Drawing:
             "id": person.contact,
             "name": " ".join(person.name),
             "email": self._email(person),
+            "ai_score": self.random.choice(RATINGS),
             "updated_at": self._at(person),
         }
         self._versions("contacts", row, lambda _: {"email": self._email(person)})
@@ -599,23 +618,31 @@ class _Drawing:
     def _visit(self, person: Person) -> None:
         row = {
             "id": self._id("v-"),
-            "shop_id": "shop-1",
-            "slug": "spring",
+            "shop_id": self.random.choice(("shop-1", "shop-2", "shop-3")),
+            "slug": self.random.choice(("spring", "spring ", "winter")),
             "phone": self._phone(person),
             "email": self._email(person) if self.random.random() < 0.3 else None,
+            "order_id": self.random.choice((None, "elsewhere-1", *self.orders)),
             "accessed_at": self._at(person),
         }
         self._versions("shop_visits", row, lambda _: {"slug": "autumn"})
 
-    def _client_event(self, person: Person) -> None:
-        row = {
-            "id": self._id("e-"),
-            "client_id": person.contact or "nobody",
-            "stage": "onboarding",
-            "event_type": "meeting",
-            "occurred_at": self._at(person),
-        }
-        self._versions("client_journey_events", row, lambda _: {"event_type": "call"})
+    def _client_events(self, person: Person) -> None:
+        """A few events of a client, most of them close to each other."""
+        random = self.random
+        stage = random.choice(CLIENT_STAGES)
+        for _ in range(random.choice((1, 3, 6, 14))):
+            if random.random() < 0.3:
+                stage = random.choice(CLIENT_STAGES)
+            row = {
+                "id": self._id("e-"),
+                "client_id": person.contact or "nobody",
+                "stage": stage,
+                "event_type": random.choice(CLIENT_EVENTS),
+                "metadata": random.choice(METADATA),
+                "occurred_at": self._at(person),
+            }
+            self._versions("client_journey_events", row, lambda _: {"event_type": "call"})
 
     def _crowd(self) -> None:
         """More people at one phone or device than its cap allows, and one who shows no more."""

@@ -327,8 +327,9 @@ def _without(sighting: Sighting, keys: set[Key]) -> Sighting:
 
 
 def _key(text: str) -> Key:
+    """An identifier as a person wrote it into a rule."""
     kind, _, value = text.partition(":")
-    return kind, value
+    return kind, (email_of(value) or value) if kind == "email" else value
 
 
 def hash_id(*parts: str) -> str:

@@ -9,12 +9,24 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from . import affinity, consent, rfm, segments, stages
+from . import affinity, clients, consent, rfm, segments, shops, stages
 from .identity import Identities, Key, resolve, sightings_of
 from .money import ZERO, Order, order_ids_of, orders_of, rounded
 from .records import Record, Values, current_records, email_of, of_source
 from .seeds import ManualRule, Seeds, Tenant
 from .stages import Life, days_between
+
+EXPORTED = (
+    "first_name",
+    "last_name",
+    "client_id",
+    "stage",
+    "lead_band",
+    "primary_collection",
+    "lifetime_value",
+    "currency",
+)
+"""What the marketing export takes over from the customer."""
 
 Rows = dict[tuple[Any, ...], dict[str, Any]]
 """Rows of a mart by their key, without the tenant."""
@@ -67,6 +79,8 @@ def derive(
             tables, customer_id, who, life, touchpoints[customer_id], records, answers,
             tenant, seeds, as_of,
         )  # fmt: skip
+    shops.add_shops(tables, orders, records, who, tenant, seeds, as_of)
+    clients.add_clients(tables, records, who, tenant, seeds, as_of)
     return marts
 
 
@@ -223,6 +237,14 @@ def _add_customer(
         "phone": addresses.get("phone"),
         "first_name": first_name,
         "last_name": last_name,
+        "client_id": min(
+            (
+                value
+                for (kind, value), one in who.identities.items()
+                if kind == "contact" and one.customer_id == customer_id
+            ),
+            default=None,
+        ),
         "stage": moves[-1].to_stage,
         "lead_score": now.lead_score,
         "lead_band": now.lead_band,
@@ -247,6 +269,13 @@ def _add_customer(
         "sms_subscribed": answers.get(("sms", addresses.get("phone", "")), False),
         "first_seen_at": life.first_seen_at,
     }
+    whole = tables["customers"][customer_id,]
+    if whole["email_subscribed"] or whole["sms_subscribed"]:
+        tables["customer_marketing_export"][customer_id,] = {
+            "email": whole["email"] if whole["email_subscribed"] else None,
+            "phone": whole["phone"] if whole["sms_subscribed"] else None,
+            **{name: whole[name] for name in EXPORTED},
+        }
 
 
 def _frequency(first: datetime | None, last: datetime | None, count: int) -> Decimal | None:

@@ -114,6 +114,40 @@ class Seeds:
     def segments(self) -> Rows:
         return self._default_rows("segment_definitions")
 
+    def shop_buckets(self, dimension: str) -> list[tuple[str, Span]]:
+        return [
+            (row["bucket"], Span(0, _number(row["min_value"]), _number(row["max_value"])))
+            for row in self._default_rows("shop_buckets")
+            if row["dimension"] == dimension
+        ]
+
+    def client_stage_order(self) -> list[str]:
+        rows = self._default_rows("client_stages")
+        return [row["stage"] for row in sorted(rows, key=lambda row: int(row["stage_order"]))]
+
+    def client_stage_weight(self, stage: str) -> int:
+        rows = self._default_rows("client_stages")
+        return next(int(row["score_weight"]) for row in rows if row["stage"] == stage)
+
+    def risk_number(self, risk_factor: str, name: str) -> int:
+        rows = self._default_rows("client_risk_factors")
+        return next(int(row[name]) for row in rows if row["risk_factor"] == risk_factor)
+
+    def risk_level(self, risk_count: int) -> dict[str, str]:
+        reached = [
+            row
+            for row in self._default_rows("client_risk_levels")
+            if int(row["min_risks"]) <= risk_count
+        ]
+        return max(reached, key=lambda row: int(row["min_risks"]))
+
+    def client_action(self, kind: str, trigger: str) -> tuple[str, str] | None:
+        """What a stage or a risk calls for, and why."""
+        for row in self._default_rows("client_actions"):
+            if (row["trigger_type"], row["trigger"]) == (kind, trigger):
+                return row["action"], row["reason"]
+        return None
+
     def rate(self, currency: str, to_currency: str, on: str) -> Decimal:
         if currency == to_currency:
             return Decimal(1)

@@ -36,6 +36,23 @@ KEYS = {
     "collection_affinity": ("customer_id", "collection"),
     "segment_memberships": ("segment_id", "customer_id"),
     "lead_score_history": ("customer_id", "valid_from"),
+    "customer_marketing_export": ("customer_id",),
+    "shop_purchases": ("order_id",),
+    "shop_customers": ("shop_id", "phone"),
+    "shop_overview": ("shop_id",),
+    "slug_performance": ("shop_id", "slug"),
+    "network_preference": ("shop_id", "network"),
+    "purchase_frequency": ("shop_id", "bucket"),
+    "purchase_decay": ("shop_id", "bucket"),
+    "seasonal_sales": ("shop_id", "month_of_year"),
+    "client_journey": ("client_id",),
+    "client_journey_scores": ("client_id",),
+    "client_journey_score_history": ("client_id", "valid_from"),
+    "client_next_actions": ("client_id",),
+    "high_risk_clients": ("client_id",),
+    "upsell_candidates": ("client_id",),
+    "client_stage_path": ("client_id", "step"),
+    "client_journey_overview": (),
 }
 """The marts that follow from the rules, and what identifies a row of each within its tenant."""
 RULE_COLUMNS = (

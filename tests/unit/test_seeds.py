@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.ingest.contracts import read_contracts
 from orchestration.seeds.check import check_seeds, findings, read_seeds
 from orchestration.seeds.declarations import Declaration, read_declarations
 from orchestration.seeds.files import SeedError
-from orchestration.settings import SEEDS_DIR
+from orchestration.settings import DBT_PROJECT_DIR, SEEDS_DIR
 
 RFM, BANDS, TIERS = "rfm_thresholds", "lead_bands", "loyalty_tiers"
 SEGMENTS, CAMPAIGNS, RULES = (
@@ -421,6 +422,69 @@ def test_bands_follow_the_weights_of_the_tenant(seeds: Path) -> None:
     assert told(seeds) == []
 
 
+@pytest.mark.parametrize(
+    ("seed", "old", "new", "words"),
+    [
+        (
+            "shop_buckets",
+            "purchase_decay,31 to 60 days,31,61",
+            "purchase_decay,31 to 60 days,32,61",
+            "line 8: purchase_decay: nothing covers 31 to below 32",
+        ),
+        (
+            "shop_buckets",
+            "11 or more,11,",
+            "11 or more,11,99",
+            "line 6: purchase_frequency: nothing",
+        ),
+        (
+            "client_risk_factors",
+            "low_engagement,1,3,30,",
+            "low_engagement,1,3,,",
+            "line 2: window_days: low_engagement needs a number",
+        ),
+        (
+            "client_risk_factors",
+            "late_invoices,2,,,",
+            "late_invoices,2,,30,",
+            "line 3: window_days: late_invoices goes by none",
+        ),
+        ("client_risk_levels", "LOW,0,low", "LOW,1,low", "no level holds from 0 risks on"),
+        (
+            "client_actions",
+            "stage,churn_risk,",
+            "risk,churn_risk,",
+            "line 6: trigger_type: churn_risk is a stage",
+        ),
+        (
+            "client_actions",
+            "risk,late_invoices,email_outreach,",
+            "risk,late_invoices,,",
+            "line 9: action: empty; leave the row out instead",
+        ),
+        (
+            "client_stages",
+            "*,billing,6,25\n",
+            "",
+            "client_stages.csv: billing has no row for *",
+        ),
+    ],
+)
+def test_numbers_of_shops_and_clients(
+    seeds: Path, seed: str, old: str, new: str, words: str
+) -> None:
+    """Prevents customers in no group, and clients whose risks or stage have no number."""
+    replace(seeds, seed, old, new)
+    assert words in "\n".join(told(seeds))
+
+
+def test_every_stage_of_a_client_event_has_its_order_and_weight() -> None:
+    """Prevents an event that loads and then has no place: files and seed know the same stages."""
+    events = read_contracts(DBT_PROJECT_DIR)["client_journey_events"]
+    rows = read_seeds(SEEDS_DIR, declared())["client_stages"].rows
+    assert set(events.column("stage").allowed) == {row["stage"] for row in rows}
+
+
 def test_a_tier_that_nobody_can_hold(seeds: Path) -> None:
     """Prevents a tier whose members are all in the next one already."""
     replace(seeds, TIERS, "bloom,Bloom,250,,2", "bloom,Bloom,750,500,4")
@@ -639,12 +703,12 @@ def test_a_malformed_declaration_is_named(seeds: Path, old: str, new: str, words
 def test_no_mistake_breaks_the_check_itself(seeds: Path) -> None:
     """Prevents a traceback in the place of a line number, when mistakes meet."""
     append(seeds, RULES, rule("aurora", "always", A, B), rule("kente", "never", A, B))
-    texts = {file: file.read_text(encoding="utf-8") for file in sorted(seeds.glob("*.csv"))}
-    sound = {file: text for file, text in texts.items() if text.count("\n") > 1}
+    sound = {file: file.read_text(encoding="utf-8") for file in sorted(seeds.glob("*.csv"))}
+    filled = [file for file, text in sound.items() if text.count("\n") > 1]
     draw = random.Random(7)
     values = ["", "*", "-1", "0", "x", "1e5", "null", "nobody", "kente", "|", '"', "phone", "1.5"]
     for _ in range(60):
-        for file in draw.sample(list(sound), 3):
+        for file in draw.sample(filled, 3):
             lines = sound[file].splitlines()
             cells = lines[line := draw.randrange(1, len(lines))].split(",")
             cells[draw.randrange(len(cells))] = draw.choice(values)

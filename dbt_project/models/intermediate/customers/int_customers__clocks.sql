@@ -47,6 +47,10 @@ news as (
     select * from {{ ref('int_loyalty__news') }}
 ),
 
+client_instants as (
+    select * from {{ ref('int_client_journey__instants') }}
+),
+
 identifiers as (
     select * from {{ ref('int_customers__identifiers') }}
 ),
@@ -107,6 +111,14 @@ all_dates as (
         customer_id,
         expires_at as changes_at
     from news
+
+    union all
+
+    select
+        tenant_id,
+        customer_id,
+        happened_at as changes_at
+    from client_instants
 
     union all
 

@@ -13,6 +13,8 @@ final as (
         customer_id,
         shop_id,
         slug,
+        phone,
+        network,
         created_at as ordered_at,
         case when status = 'cancelled' then updated_at end as cancelled_at,
         case

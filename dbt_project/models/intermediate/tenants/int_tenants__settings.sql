@@ -14,6 +14,9 @@
     'points_expiry_months',
     'points_expiring_notice_days',
     'loyalty_message_days',
+    'new_shop_customer_days',
+    'client_default_score',
+    'client_score_per_risk',
 ] -%}
 with tenants as (
     select * from {{ ref('tenants') }}

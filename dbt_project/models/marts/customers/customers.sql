@@ -37,6 +37,21 @@ tenants as (
     select * from {{ ref('int_tenants__settings') }}
 ),
 
+contacts as (
+    select * from {{ ref('int_customers__identifiers') }}
+    where identifier_type = 'contact'
+),
+
+-- Only a rule of somebody's hand brings two contacts together.
+clients_per_customer as (
+    select
+        tenant_id,
+        customer_id,
+        min(identifier) as client_id
+    from contacts
+    group by tenant_id, customer_id
+),
+
 affinity_per_customer as (
     select
         tenant_id,
@@ -55,6 +70,7 @@ final as (
         contact_points.phone,
         contact_points.first_name,
         contact_points.last_name,
+        clients_per_customer.client_id,
         stage_milestones.stage,
         stage_milestones.stage_since,
         present_scores.lead_score,
@@ -102,6 +118,10 @@ final as (
         on
             metrics.tenant_id = affinity_per_customer.tenant_id
             and metrics.customer_id = affinity_per_customer.customer_id
+    left join clients_per_customer
+        on
+            metrics.tenant_id = clients_per_customer.tenant_id
+            and metrics.customer_id = clients_per_customer.customer_id
     left join loyalty_accounts
         on
             metrics.tenant_id = loyalty_accounts.tenant_id

@@ -23,7 +23,7 @@ final as (
             concat('load:', current_visits._load_id, ':', current_visits._line)
         ) as visit_id,
         current_visits.shop_id,
-        current_visits.slug,
+        nullif(trim(current_visits.slug), '') as slug,
         current_visits.session as session_id,
         phone_numbers.e164 as phone,
         current_visits.phone as phone_original,
@@ -34,7 +34,7 @@ final as (
         current_visits.utm_source,
         current_visits.utm_medium,
         current_visits.utm_campaign,
-        current_visits.order_id,
+        nullif(trim(current_visits.order_id), '') as order_id,
         coalesce(current_visits._first_load_id, current_visits._load_id) as first_load_id,
         current_visits._load_id as load_id,
         current_visits._loaded_at as loaded_at

@@ -3,7 +3,8 @@ with sighted_clusters as (
     select * from {{ ref('int_identity__sighted_clusters') }}
 ),
 
--- An order number ties the sightings that name it; it needs no node when there is but one.
+-- An order number ties the sightings that name it; it needs no node when there is but one, nor does
+-- the reference of an order, which only its own sighting shows.
 numbers_per_cluster as (
     select
         tenant_id,
@@ -23,6 +24,7 @@ bridges as (
     where
         cluster_id <> first_cluster_id
         and identifier_key not like 'order_number:%'
+        and identifier_key not like 'order_reference:%'
 
     union
 

@@ -10,7 +10,8 @@
 ) }}
 
 -- A blocked value is kept only where a rule of the tenant's names it. The number of an order finds
--- what belongs to the order; the reference of an order stands in where it names nobody.
+-- what belongs to the order; the reference of an order stands in where it names nobody, now or once
+-- all that it shows is over its cap.
 -- The tables of the build before are read first.
 -- depends_on: {{ ref('int_identity__changes') }}
 -- depends_on: {{ ref('int_identity__replaced') }}
@@ -151,7 +152,7 @@ usable_identifiers as (
         )
 ),
 
-references_of_the_nameless as (
+references_of_orders as (
     select
         sightings.tenant_id,
         sightings.source,
@@ -168,6 +169,10 @@ references_of_the_nameless as (
         and not exists (
             select 1
             from usable_identifiers
+            inner join {{ ref('identifier_types') }} as types_without_cap
+                on
+                    usable_identifiers.identifier_type = types_without_cap.identifier_type
+                    and types_without_cap.cap is null
             where
                 sightings.tenant_id = usable_identifiers.tenant_id
                 and sightings.source = usable_identifiers.source
@@ -181,7 +186,7 @@ all_identifiers as (
 
     union all
 
-    select * from references_of_the_nameless
+    select * from references_of_orders
 ),
 
 final as (

@@ -23,7 +23,10 @@ final as (
         first_value(coalesce(clusters.cluster_id, evidence.identifier_key)) over (
             partition by evidence.tenant_id, evidence.source, evidence.sighting_id
             order by
-                case when evidence.identifier_type = 'order_number' then 2 else 1 end,
+                case
+                    when evidence.identifier_type in ('order_number', 'order_reference') then 2
+                    else 1
+                end,
                 coalesce(clusters.cluster_id, evidence.identifier_key),
                 evidence.identifier_key
         ) as first_cluster_id

@@ -4,7 +4,8 @@
 
 -- depends_on: {{ ref('int_identity__derivation') }}
 -- A sighting changed when a version of one of its records was loaded or replaced since the build
--- before, or when one of their dates has come since. Empty when everything is derived anew.
+-- before, or when one of their dates has come since; a request for a reward also when it was decided,
+-- and when an order with its code changed. Empty when everything is derived anew.
 {% set sources = {
     'shopify_orders': ['id', ['created_at', 'updated_at', 'cancelled_at']],
     'eventbrite_orders': ['id', ['created', 'changed']],
@@ -30,6 +31,7 @@
     'erasure_requests': ['id', ['requested_at']],
 } -%}
 {% set since_load_id = var('since_load_id', none) or 0 -%}
+{% set codes_before = none if is_whole_derivation() else previous('int_orders__codes') -%}
 with {% for table, (sighting_id, dates) in sources.items() -%}
 {{ table }} as (
     select
@@ -63,13 +65,125 @@ all_changes as (
     {% endfor -%}
 ),
 
-final as (
-    select distinct
+decisions as (
+    select * from {{ ref('stg_loyalty__redemption_decisions') }}
+),
+
+{% if codes_before -%}
+    -- What the orders that changed carried before this build, and carry now.
+    codes_before as (
+        select
+            codes_before.tenant_id,
+            codes_before.code
+        from {{ codes_before }} as codes_before
+        inner join all_changes
+            on
+                codes_before.tenant_id = all_changes.tenant_id
+                and codes_before.order_id
+                = replace(all_changes.source, '_orders', '') || ':' || all_changes.sighting_id
+    ),
+
+    shopify_codes as (
+        select
+            orders.tenant_id,
+            {{ json_text('code.value', 'code') }} as code
+        from all_changes
+        inner join {{ ref('stg_shopify__orders') }} as orders
+            on
+                all_changes.tenant_id = orders.tenant_id
+                and all_changes.sighting_id = orders.sighting_id
+        cross join lateral {{ json_array_elements('orders.discount_codes') }} as code (value)
+        where all_changes.source = 'shopify_orders'
+    ),
+
+    eventbrite_codes as (
+        select
+            orders.tenant_id,
+            orders.promo_code as code
+        from all_changes
+        inner join {{ ref('stg_eventbrite__orders') }} as orders
+            on
+                all_changes.tenant_id = orders.tenant_id
+                and all_changes.sighting_id = orders.sighting_id
+        where all_changes.source = 'eventbrite_orders'
+    ),
+
+    humanitix_codes as (
+        select
+            orders.tenant_id,
+            {{ json_text_path('orders.discounts', ['discountCode', 'code']) }} as code
+        from all_changes
+        inner join {{ ref('stg_humanitix__orders') }} as orders
+            on
+                all_changes.tenant_id = orders.tenant_id
+                and all_changes.sighting_id = orders.sighting_id
+        where all_changes.source = 'humanitix_orders'
+    ),
+
+    carried_codes as (
+        select * from codes_before
+        union all
+        select * from shopify_codes
+        union all
+        select * from eventbrite_codes
+        union all
+        select * from humanitix_codes
+    ),
+
+    requests_behind_codes as (
+        select
+            decisions.tenant_id,
+            decisions.request_id
+        from decisions
+        inner join carried_codes
+            on
+                decisions.tenant_id = carried_codes.tenant_id
+                and decisions.code = upper(trim(carried_codes.code))
+    ),
+{% endif %}
+
+-- What was decided on the build before stands at its very instant.
+requests_decided as (
+    select
+        tenant_id,
+        request_id
+    from decisions
+    where {{ 'false' if is_whole_derivation() else 'decided_at >= ' ~ since_as_of() }}
+),
+
+all_causes as (
+    select
         tenant_id,
         source,
         sighting_id
     from all_changes
     where sighting_id is not null
+
+    union all
+
+    select
+        tenant_id,
+        'redemption_requests' as source,
+        request_id as sighting_id
+    from requests_decided
+
+    {% if codes_before -%}
+        union all
+
+        select
+            tenant_id,
+            'redemption_requests' as source,
+            request_id as sighting_id
+        from requests_behind_codes
+    {%- endif %}
+),
+
+final as (
+    select distinct
+        tenant_id,
+        source,
+        sighting_id
+    from all_causes
 )
 
 select * from final

@@ -12,6 +12,7 @@
     'points_sign_up',
     'points_review',
     'points_expiry_months',
+    'reward_expiry_days',
     'points_expiring_notice_days',
     'loyalty_message_days',
 ] -%}

@@ -611,7 +611,8 @@ def test_a_malformed_declaration_is_named(seeds: Path, old: str, new: str, words
 def test_no_mistake_breaks_the_check_itself(seeds: Path) -> None:
     """Prevents a traceback in the place of a line number, when mistakes meet."""
     append(seeds, RULES, rule("aurora", "always", A, B), rule("kente", "never", A, B))
-    sound = {file: file.read_text(encoding="utf-8") for file in sorted(seeds.glob("*.csv"))}
+    texts = {file: file.read_text(encoding="utf-8") for file in sorted(seeds.glob("*.csv"))}
+    sound = {file: text for file, text in texts.items() if text.count("\n") > 1}
     draw = random.Random(7)
     values = ["", "*", "-1", "0", "x", "1e5", "null", "nobody", "kente", "|", '"', "phone", "1.5"]
     for _ in range(60):

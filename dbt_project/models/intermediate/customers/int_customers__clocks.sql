@@ -44,8 +44,8 @@ lots as (
 ),
 
 redemptions as (
-    select * from {{ ref('int_loyalty__redemptions') }} as redemptions
-    where {{ is_touched('redemptions') }}
+    select * from {{ ref('int_loyalty__redemptions') }}
+    where {{ is_touched('int_loyalty__redemptions') }}
 ),
 
 news as (

@@ -7,8 +7,8 @@
 ) }}
 
 with members as (
-    select * from {{ ref('int_loyalty__members') }} as members
-    where {{ is_touched('members') }}
+    select * from {{ ref('int_loyalty__members') }}
+    where {{ is_touched('int_loyalty__members') }}
 ),
 
 tier_steps as (

@@ -1,6 +1,6 @@
 with members as (
-    select * from {{ ref('int_loyalty__members') }} as members
-    where {{ is_touched('members') }}
+    select * from {{ ref('int_loyalty__members') }}
+    where {{ is_touched('int_loyalty__members') }}
 ),
 
 adjustments as (
@@ -12,8 +12,8 @@ touchpoints as (
 ),
 
 redemptions as (
-    select * from {{ ref('int_loyalty__redemptions') }} as redemptions
-    where {{ is_touched('redemptions') }}
+    select * from {{ ref('int_loyalty__redemptions') }}
+    where {{ is_touched('int_loyalty__redemptions') }}
 ),
 
 tenant_settings as (

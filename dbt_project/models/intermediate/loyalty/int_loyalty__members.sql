@@ -20,8 +20,8 @@ touchpoints as (
 ),
 
 redemptions as (
-    select * from {{ ref('int_loyalty__redemptions') }} as redemptions
-    where {{ is_touched('redemptions') }}
+    select * from {{ ref('int_loyalty__redemptions') }}
+    where {{ is_touched('int_loyalty__redemptions') }}
 ),
 
 tenant_settings as (

@@ -52,13 +52,13 @@ final as (
         case
             when is_taken
                 then
-                    '0' || right(
-                        '000000' || cast(
+                    '0' || lpad(
+                        cast(
                             row_number() over (
                                 partition by tenant_id, is_taken
                                 order by joined_at, customer_id
                             ) as {{ dbt.type_string() }}
-                        ), 7
+                        ), 7, '0'
                     )
             else drawn_code
         end as referral_code

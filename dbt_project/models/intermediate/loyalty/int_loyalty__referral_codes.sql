@@ -41,28 +41,32 @@ draws as (
         row_number() over (
             partition by tenant_id, drawn_code
             order by joined_at, customer_id
-        ) > 1 as is_taken
+        ) as draw
     from drawn_codes
+),
+
+late_draws as (
+    select
+        tenant_id,
+        customer_id,
+        row_number() over (partition by tenant_id order by joined_at, customer_id) as late_number
+    from draws
+    where draw > 1
 ),
 
 final as (
     select
-        tenant_id,
-        customer_id,
-        case
-            when is_taken
-                then
-                    '0' || lpad(
-                        cast(
-                            row_number() over (
-                                partition by tenant_id, is_taken
-                                order by joined_at, customer_id
-                            ) as {{ dbt.type_string() }}
-                        ), 7, '0'
-                    )
-            else drawn_code
-        end as referral_code
+        draws.tenant_id,
+        draws.customer_id,
+        coalesce(
+            '0' || lpad(cast(late_draws.late_number as {{ dbt.type_string() }}), 7, '0'),
+            draws.drawn_code
+        ) as referral_code
     from draws
+    left join late_draws
+        on
+            draws.tenant_id = late_draws.tenant_id
+            and draws.customer_id = late_draws.customer_id
 )
 
 select * from final

@@ -27,20 +27,16 @@ COST, PIECES, PROCESSES = 100, 10, 50
 DAY = timedelta(days=1)
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
 OFFER = """
-    update intermediate.int_loyalty__rewards
-    set
-        points_cost = %(cost)s,
-        total_available = %(pieces)s,
-        min_tier = null,
-        min_orders = null,
-        redemption_limit = null
-    where tenant_id = 'aurora' and reward_id = 'reward-mug'
+    insert into intermediate.int_loyalty__rewards (
+        tenant_id, reward_id, points_cost, reward_type, total_available, is_active
+    )
+    values ('aurora', 'last-pieces', %(cost)s, 'free_product', %(pieces)s, true)
 """
 ASK = """
     insert into marts.reward_redemptions (
         tenant_id, request_id, customer_id, reward_id, requested_at, status
     )
-    values ('aurora', %(request_id)s, %(customer_id)s, 'reward-mug', '2026-06-30T00:00:00Z',
+    values ('aurora', %(request_id)s, %(customer_id)s, 'last-pieces', '2026-06-30T00:00:00Z',
         'requested')
 """
 MEMBERS = """

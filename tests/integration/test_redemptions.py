@@ -6,7 +6,6 @@ import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from multiprocessing.synchronize import Barrier
 
 import pytest
@@ -17,11 +16,12 @@ from orchestration.activation.redemptions import RedemptionReport, decide_redemp
 from orchestration.settings import Settings
 from orchestration.warehouse.builds import BuildRunning, building, hold_still
 from orchestration.warehouse.database import engine
-from tests.reference.histories import File, World
+from tests.reference.histories import World
 from tests.reference.seeds import Tenant
 from tests.reference.warehouse import Project, Warehouse
 
 from .conftest import Worlds
+from .loyalty_files import arrive, order
 
 COST, PIECES, PROCESSES = 100, 10, 50
 DAY = timedelta(days=1)
@@ -161,23 +161,6 @@ def rewards_of(project: Project) -> Iterator[None]:
         seed.write_text(before)
 
 
-def order(order_id: str, email: str, at: datetime, code: str | None = None) -> dict[str, object]:
-    return {
-        "id": order_id,
-        "email": email,
-        "created_at": at,
-        "updated_at": at,
-        "test": False,
-        "currency": "EUR",
-        "financial_status": "paid",
-        "total_price": Decimal(300),
-        "total_discounts": Decimal(0),
-        "transactions": [],
-        "line_items": [],
-        "discount_codes": [{"code": code, "amount": "5.00"}] if code else [],
-    }
-
-
 def ask(request_id: str, email: str) -> dict[str, object]:
     return {
         "id": request_id,
@@ -185,12 +168,6 @@ def ask(request_id: str, email: str) -> dict[str, object]:
         "reward_id": "five-off",
         "requested_at": AS_OF - DAY,
     }
-
-
-def arrive(warehouse: Warehouse, tenant: Tenant, source: str, *rows: dict[str, object]) -> None:
-    """Load rows for the tenant."""
-    world = World(0, tenant, ((File(source, f"{rows[0]['id']}.jsonl", rows),),))
-    warehouse.load([(world, 0)])
 
 
 def statuses(warehouse: Warehouse) -> dict[str, tuple[str, int]]:

@@ -83,6 +83,7 @@ numbered_events as (
                     when 'sign_up' then 1
                     when 'order' then 2
                     when 'review' then 3
+                    when 'referral' then 3
                     when 'earn_birthday' then 4
                     when 'earn_bonus' then 5
                     when 'adjustment' then 6
@@ -91,6 +92,7 @@ numbered_events as (
                     when 'redeem_discount' then 8
                     when 'redeem_product' then 8
                     when 'refund' then 9
+                    when 'referral_taken_back' then 9
                     else 10
                 end,
                 source_id

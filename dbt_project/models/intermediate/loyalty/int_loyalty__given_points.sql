@@ -16,6 +16,10 @@ redemptions as (
     where {{ is_touched('int_loyalty__redemptions') }}
 ),
 
+referral_points as (
+    select * from {{ ref('int_loyalty__referral_points') }}
+),
+
 tenant_settings as (
     select * from {{ ref('int_tenants__settings') }}
 ),
@@ -92,7 +96,8 @@ points_returned as (
 ),
 
 {% set sources = [
-    'points_by_hand', 'points_for_reviews', 'points_for_joining', 'points_spent', 'points_returned',
+    'points_by_hand', 'points_for_reviews', 'referral_points', 'points_for_joining',
+    'points_spent', 'points_returned',
 ] -%}
 final as (
     {%- for source in sources %}

@@ -21,12 +21,17 @@ movements_and_debts as (
             when event_type in ('order', 'refund', 'cancellation') then 'earn_purchase'
             when event_type = 'review' then 'earn_review'
             when event_type = 'sign_up' then 'earn_signup'
+            when event_type in ('referral', 'referral_taken_back') then 'earn_referral'
             when event_type = 'unused_discount' then 'redeem_discount'
             when event_type = 'unused_product' then 'redeem_product'
             else event_type
         end as movement_type,
         event_type as reference_type,
-        coalesce(order_id, source_id) as reference_id,
+        case
+            when event_type in ('referral', 'referral_taken_back')
+                then split_part(source_id, ':', 1)
+            else coalesce(order_id, source_id)
+        end as reference_id,
         event_type,
         source_id,
         net_after - net_before + lapsed_points as points

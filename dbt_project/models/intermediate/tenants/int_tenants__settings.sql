@@ -13,6 +13,7 @@
     'points_review',
     'points_expiry_months',
     'reward_expiry_days',
+    'referral_points_percent',
     'points_expiring_notice_days',
     'loyalty_message_days',
 ] -%}

@@ -12,6 +12,16 @@ redemptions as (
     where decided_at is not null
 ),
 
+referrals as (
+    select * from {{ ref('referrals') }}
+    where status in ('pending', 'converted')
+),
+
+leaders as (
+    select * from {{ ref('referral_leaderboard') }}
+    where place <= 5
+),
+
 tenant_settings as (
     select * from {{ ref('int_tenants__settings') }}
 ),
@@ -50,6 +60,25 @@ redemptions_per_tenant as (
     group by tenant_id
 ),
 
+referrals_per_tenant as (
+    select
+        tenant_id,
+        count(*) as referral_count,
+        count(*) filter (where status = 'pending') as pending_count,
+        count(*) filter (where status = 'converted') as converted_count,
+        sum(revenue_amount) as revenue_amount
+    from referrals
+    group by tenant_id
+),
+
+leaders_per_tenant as (
+    select
+        tenant_id,
+        {{ json_object_agg('place', 'customer_id') }} as top_referrers
+    from leaders
+    group by tenant_id
+),
+
 final as (
     select
         tenant_settings.tenant_id,
@@ -59,11 +88,20 @@ final as (
         coalesce(members_per_tenant.members_per_tier, {{ json_object({}) }}) as members_per_tier,
         coalesce(redemptions_per_tenant.redemption_count, 0) as redemptions_30_days,
         cast(coalesce(redemptions_per_tenant.points_redeemed, 0) as bigint)
-            as points_redeemed_30_days
+            as points_redeemed_30_days,
+        coalesce(referrals_per_tenant.referral_count, 0) as referral_count,
+        coalesce(referrals_per_tenant.pending_count, 0) as referrals_pending_count,
+        coalesce(referrals_per_tenant.converted_count, 0) as referrals_converted_count,
+        cast(coalesce(referrals_per_tenant.revenue_amount, 0) as numeric(14, 2))
+            as referral_revenue_amount,
+        coalesce(leaders_per_tenant.top_referrers, {{ json_object({}) }}) as top_referrers,
+        tenant_settings.currency
     from tenant_settings
     left join members_per_tenant on tenant_settings.tenant_id = members_per_tenant.tenant_id
     left join redemptions_per_tenant
         on tenant_settings.tenant_id = redemptions_per_tenant.tenant_id
+    left join referrals_per_tenant on tenant_settings.tenant_id = referrals_per_tenant.tenant_id
+    left join leaders_per_tenant on tenant_settings.tenant_id = leaders_per_tenant.tenant_id
 )
 
 select * from final

@@ -208,6 +208,9 @@ def test_a_reward_is_followed_by_partial_builds_as_by_whole_ones(
         assert statuses(warehouse)["used"] == ("requested", 350)
         report = decide_redemptions(warehouse.settings)
         assert (report.accepted, report.refused) == (2, {"unknown_customer": 1})
+        before = warehouse.contents(("marts", "sync"))
+        warehouse.build(AS_OF)
+        assert warehouse.contents(("marts", "sync")) == before
 
         (code,) = (
             row["code"]

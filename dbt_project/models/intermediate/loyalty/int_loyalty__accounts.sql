@@ -27,14 +27,24 @@ last_steps as (
     select
         tenant_id,
         customer_id,
-        max(event_number) as last_event_number,
-        -sum(points) filter (where {{ is_redemption('event_type') }})
-            as lifetime_points_redeemed,
-        max(occurred_at) filter (
-            where event_number = 1 or tier_order is distinct from previous_tier_order
-        ) as tier_achieved_at
+        lifetime_points_earned,
+        total_orders,
+        tier,
+        tier_order,
+        row_number() over (
+            partition by tenant_id, customer_id
+            order by event_number desc
+        ) as step_from_last,
+        max(
+            case
+                when event_number = 1 or tier_order is distinct from previous_tier_order
+                    then occurred_at
+            end
+        ) over (partition by tenant_id, customer_id) as tier_achieved_at,
+        sum(
+            case when {{ is_redemption('event_type') }} then -points else 0 end
+        ) over (partition by tenant_id, customer_id) as lifetime_points_redeemed
     from tier_steps
-    group by tenant_id, customer_id
 ),
 
 nets_per_member as (
@@ -52,31 +62,28 @@ final as (
         members.customer_id,
         cast(greatest(coalesce(nets_per_member.net_points, 0), 0) as bigint) as points_balance,
         cast(greatest(-coalesce(nets_per_member.net_points, 0), 0) as bigint) as points_debt,
-        tier_steps.lifetime_points_earned,
+        last_steps.lifetime_points_earned,
         cast(coalesce(last_steps.lifetime_points_redeemed, 0) as bigint)
             as lifetime_points_redeemed,
-        tier_steps.total_orders,
-        tier_steps.tier,
+        last_steps.total_orders,
+        last_steps.tier,
         last_steps.tier_achieved_at,
         next_tiers.tier as next_tier,
         case
             when next_tiers.tier is not null
                 then
                     greatest(
-                        coalesce(next_tiers.min_points, 0) - tier_steps.lifetime_points_earned, 0
+                        coalesce(next_tiers.min_points, 0) - last_steps.lifetime_points_earned, 0
                     )
         end as points_to_next_tier,
         members.joined_at
     from members
+    -- every member has events
     inner join last_steps
         on
             members.tenant_id = last_steps.tenant_id
             and members.customer_id = last_steps.customer_id
-    inner join tier_steps
-        on
-            members.tenant_id = tier_steps.tenant_id
-            and members.customer_id = tier_steps.customer_id
-            and last_steps.last_event_number = tier_steps.event_number
+            and last_steps.step_from_last = 1
     left join nets_per_member
         on
             members.tenant_id = nets_per_member.tenant_id
@@ -88,7 +95,7 @@ final as (
         from tiers
         where
             members.tenant_id = tiers.tenant_id
-            and (tier_steps.tier_order is null or tiers.tier_order > tier_steps.tier_order)
+            and (last_steps.tier_order is null or tiers.tier_order > last_steps.tier_order)
         order by tiers.tier_order, tiers.tier
         limit 1
     ) as next_tiers on true

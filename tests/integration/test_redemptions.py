@@ -52,6 +52,8 @@ def offer(
 ) -> list[str]:
     """A request of each process, spread over so many members with so many points each."""
     with database.begin() as connection:
+        connection.exec_driver_sql("delete from outbox.redemption_decisions")
+        connection.exec_driver_sql("delete from marts.reward_redemptions")
         connection.exec_driver_sql(OFFER, {"cost": COST, "pieces": pieces})
         members = connection.exec_driver_sql(MEMBERS, {"count": customers}).scalars().all()
         assert len(members) == customers

@@ -327,8 +327,7 @@ _TAKEN = sqlalchemy.text(
     """
 )
 _EXPIRY_DAYS = sqlalchemy.text(
-    "select reward_expiry_days from intermediate.int_tenants__settings "
-    "where tenant_id = :tenant_id"
+    "select reward_expiry_days from intermediate.int_tenants__settings where tenant_id = :tenant_id"
 )
 _INSERT = sqlalchemy.text(
     """

@@ -22,7 +22,11 @@ COUNTS = ("rows_read", "rows_loaded", "rows_unchanged", "rows_rejected")
 
 def raw_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
     """The assets behind the dbt sources; materialising them loads every new landing file."""
-    sources = {source["name"]: source for source in manifest["sources"].values()}
+    sources = {
+        source["name"]: source
+        for source in manifest["sources"].values()
+        if source["source_name"] == "raw"
+    }
     specs = [
         dg.AssetSpec(
             ["raw", name], group_name="raw", description=source["description"], kinds={"postgres"}

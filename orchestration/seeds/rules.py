@@ -276,6 +276,21 @@ def campaigns(seeds: Seeds) -> Iterator[Problem]:
             yield _of_campaign(row, "ends_at is not after starts_at, so it never sends")
 
 
+def rewards(seeds: Seeds) -> Iterator[Problem]:
+    """A discount has its value, a product its id, and a reward begins before it ends."""
+    for row in seeds["rewards"]:
+        kind, value = row["reward_type"], row.number("reward_value")
+        if kind in DISCOUNTS and value is None:
+            yield "rewards", row.line, f"reward_value: a {kind} needs a number"
+        if kind == DISCOUNTS[0] and value is not None and value > LARGEST_PERCENTAGE:
+            yield "rewards", row.line, f"reward_value: {value} percent is above 100"
+        if kind == "free_product" and not row["product_id"]:
+            yield "rewards", row.line, "product_id: a free_product needs the product"
+        starts, ends = row["starts_at"], row["ends_at"]
+        if starts and ends and instant(starts) >= instant(ends):
+            yield "rewards", row.line, "ends_at is not after starts_at, so nobody can have it"
+
+
 def coverage_faults(
     ranges: Iterable[Range], least: Decimal | None, limit: Decimal | None
 ) -> Iterator[tuple[int, str]]:
@@ -376,6 +391,7 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("segment_definitions", "winback_campaign_definitions"), bounds),
     (("segment_definitions",), segments),
     (("winback_campaign_definitions",), campaigns),
+    (("rewards",), rewards),
     (("identity_rules", "identifier_types", "tenants"), identity_rules),
 )
 """Every rule with the seeds whose declarations must hold before it can be asked."""

@@ -269,6 +269,18 @@ def locked(database: sqlalchemy.Engine) -> Iterator[psycopg.Connection[Any]]:
             ) from error
 
 
+def hold_still(connection: sqlalchemy.Connection) -> None:
+    """Keep builds from beginning until the transaction ends; others may hold still as well.
+
+    Raises:
+        BuildRunning: a build holds the warehouse; the message says who and since when.
+    """
+    statement = sqlalchemy.text("select pg_try_advisory_xact_lock_shared(:key)")
+    if not connection.execute(statement, {"key": BUILD_LOCK}).scalar_one():
+        driver = connection.connection.driver_connection
+        raise BuildRunning(_describe_holder(cast("psycopg.Connection[Any]", driver)))
+
+
 def settled_latest_build(connection: sqlalchemy.Connection) -> Build | None:
     """The build that started last; it runs only if its process does."""
     build = latest_build(connection)
@@ -317,6 +329,7 @@ def is_held(connection: sqlalchemy.Connection) -> bool:
             where
                 locktype = 'advisory'
                 and granted
+                and mode = 'ExclusiveLock'
                 and database = (select oid from pg_database where datname = current_database())
                 and classid = 0
                 and objid = :key

@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from orchestration import transform as transform_module
 from orchestration.activation.deliver import DeliveryError, deliver
 from orchestration.activation.gate import GateClosed
+from orchestration.activation.message import OUTPUTS
 from orchestration.build import BuildReport, build
 from orchestration.cli import app
 from orchestration.defs.automation import JOB
@@ -120,7 +121,8 @@ def test_the_ui_sees_the_run_its_assets_and_its_checks(
         happened = [record.dagster_event for record in records if record.dagster_event]
     manifest = json.loads((home / "dbt" / "manifest.json").read_text())
     built = {event.asset_key for event in happened if event.is_step_materialization}
-    assert len(built) == len(report.seconds_per_model) + len(manifest["sources"]) + 2
+    loaded = [one for one in manifest["sources"].values() if one["source_name"] == "raw"]
+    assert len(built) == len(report.seconds_per_model) + len(loaded) + len(OUTPUTS) + 1
     evaluated = [event for event in happened if event.event_type_value == "ASSET_CHECK_EVALUATION"]
     assert len(evaluated) == report.tests["pass"]
     assert all(event.asset_check_evaluation_data.passed for event in evaluated)

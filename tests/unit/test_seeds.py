@@ -700,6 +700,33 @@ def test_a_malformed_declaration_is_named(seeds: Path, old: str, new: str, words
     assert words in str(caught.value)
 
 
+MUG = "aurora,reward-mug,Stoneware mug,400,free_product,,mug-stoneware,bloom,,1,100,true,"
+OFF = "aurora,reward-5-off,5 euros off,200,fixed_discount,5,,,,,,true,2025-01-01T00:00:00Z,"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (MUG, MUG.replace("400", "-400"), "line 4: points_cost: -400 is below 1"),
+        (MUG, MUG.replace("bloom", "gold"), "line 4: min_tier: 'gold' is none of bloom"),
+        (MUG, MUG.replace("mug-stoneware", ""), "line 4: product_id: a free_product needs"),
+        (MUG, MUG.replace("reward-mug", "reward-5-off"), "line 4: tenant_id aurora, reward_id"),
+        (OFF, OFF.replace("discount,5,", "discount,,"), "line 2: reward_value: a fixed_discount"),
+        (
+            OFF,
+            OFF.replace("fixed_discount,5,", "percentage_discount,101,"),
+            "line 2: reward_value: 101 percent is above 100",
+        ),
+        (OFF, OFF + "2025-01-01T00:00:00Z", "line 2: ends_at is not after starts_at"),
+    ],
+)
+def test_a_reward_that_nobody_can_have(seeds: Path, old: str, new: str, words: str) -> None:
+    """Prevents a reward that gives points away, asks for a tier there is not, or never begins."""
+    replace(seeds, "rewards", old, new)
+    (finding,) = told(seeds)
+    assert finding.startswith(f"seeds/rewards.csv {words}")
+
+
 def test_no_mistake_breaks_the_check_itself(seeds: Path) -> None:
     """Prevents a traceback in the place of a line number, when mistakes meet."""
     append(seeds, RULES, rule("aurora", "always", A, B), rule("kente", "never", A, B))

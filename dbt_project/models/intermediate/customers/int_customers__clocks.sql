@@ -43,6 +43,11 @@ lots as (
     select * from {{ ref('int_loyalty__lots') }}
 ),
 
+redemptions as (
+    select * from {{ ref('int_loyalty__redemptions') }}
+    where {{ is_touched('int_loyalty__redemptions') }}
+),
+
 news as (
     select * from {{ ref('int_loyalty__news') }}
 ),
@@ -95,6 +100,14 @@ all_dates as (
         customer_id,
         expires_at as changes_at
     from lots
+
+    union all
+
+    select
+        tenant_id,
+        customer_id,
+        expires_at as changes_at
+    from redemptions
 
     union all
 

@@ -1,9 +1,14 @@
 {#- Reads a table that stands after it, as the build before left it. -#}
 {%- set people_before = previous('int_identity__people') -%}
+{%- set codes_before = previous('int_loyalty__known_codes') -%}
+{%- set referrals_before = previous('int_loyalty__referrals') -%}
 -- Who owned what before this build, wherever it may differ now: in the neighbourhoods of what
--- changed, and of the customers whose clock has struck.
+-- changed, of the customers whose clock has struck, and of those who referred any of them: a referrer
+-- earns by the friend's first order.
 -- depends_on: {{ ref('int_identity__changed_keys') }}
 -- depends_on: {{ ref('int_identity__turned') }}
+-- depends_on: {{ ref('int_identity__changes') }}
+-- depends_on: {{ ref('stg_loyalty__referrals') }}
 {% if people_before and is_whole_derivation() -%}
     with people_before as (
         select * from {{ people_before }}
@@ -24,6 +29,15 @@
         select * from {{ people_before }}
     ),
 
+    changes as (
+        select * from {{ ref('int_identity__changes') }}
+    ),
+
+    clocks as (
+        select * from {{ previous('int_customers__clocks') }}
+        where {{ visible('next_change_at') }}
+    ),
+
     changed_keys as (
         select
             tenant_id,
@@ -38,12 +52,7 @@
         from {{ ref('int_identity__turned') }}
     ),
 
-    clocks as (
-        select * from {{ previous('int_customers__clocks') }}
-        where {{ visible('next_change_at') }}
-    ),
-
-    touched_neighbourhoods as (
+    friends_neighbourhoods as (
         select
             people_before.tenant_id,
             people_before.neighbourhood_id
@@ -59,6 +68,87 @@
             tenant_id,
             neighbourhood_id
         from clocks
+    ),
+
+    friends_keys as (
+        select
+            tenant_id,
+            identifier_key
+        from changed_keys
+
+        union
+
+        select
+            people_before.tenant_id,
+            people_before.identifier_key
+        from friends_neighbourhoods
+        inner join {{ people_before }} as people_before
+            on
+                friends_neighbourhoods.tenant_id = people_before.tenant_id
+                and friends_neighbourhoods.neighbourhood_id = people_before.neighbourhood_id
+    ),
+
+    codes_used as (
+        select
+            referrals.tenant_id,
+            referrals.referral_code
+        from {{ ref('stg_loyalty__referrals') }} as referrals
+        where
+            exists (
+                select 1
+                from friends_keys
+                where
+                    referrals.tenant_id = friends_keys.tenant_id
+                    and friends_keys.identifier_key = 'email:' || referrals.referred_email
+            )
+            or exists (
+                select 1
+                from friends_keys
+                where
+                    referrals.tenant_id = friends_keys.tenant_id
+                    and friends_keys.identifier_key = 'phone:' || referrals.referred_phone
+            )
+    ),
+
+    referrers as (
+        select
+            codes_used.tenant_id,
+            codes_before.customer_id
+        from codes_used
+        inner join {{ codes_before }} as codes_before
+            on
+                codes_used.tenant_id = codes_before.tenant_id
+                and codes_used.referral_code = codes_before.referral_code
+
+        union
+
+        select
+            changes.tenant_id,
+            referrals_before.referrer_id as customer_id
+        from changes
+        inner join {{ referrals_before }} as referrals_before
+            on
+                changes.tenant_id = referrals_before.tenant_id
+                and changes.sighting_id = referrals_before.referral_id
+                and changes.source = 'referrals'
+    ),
+
+    touched_neighbourhoods as (
+        select
+            tenant_id,
+            neighbourhood_id
+        from friends_neighbourhoods
+
+        union
+
+        select
+            people_before.tenant_id,
+            people_before.neighbourhood_id
+        from referrers
+        inner join {{ people_before }} as people_before
+            on
+                referrers.tenant_id = people_before.tenant_id
+                and referrers.customer_id = people_before.customer_id
     ),
 
     final as (

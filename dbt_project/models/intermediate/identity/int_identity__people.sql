@@ -6,6 +6,7 @@
     indexes=[
         {'columns': ['tenant_id', 'identifier_key'], 'unique': true},
         {'columns': ['tenant_id', 'neighbourhood_id']},
+        {'columns': ['tenant_id', 'customer_id']},
     ],
 ) }}
 

@@ -17,8 +17,10 @@ all_changes as (
         event_type,
         source_id,
         order_id,
-        greatest(points, 0) as opened_points,
-        greatest(-points, 0) as spent_points,
+        case when {{ is_redemption('event_type') }} then 0 else greatest(points, 0) end
+            as opened_points,
+        case when {{ is_redemption('event_type') }} then -points else greatest(-points, 0) end
+            as spent_points,
         null as expired_through
     from tier_steps
     where points <> 0
@@ -51,7 +53,9 @@ sums_until_now as (
         event_type,
         source_id,
         order_id,
+        spent_points,
         expired_through,
+        row_number() over until_now as change_number,
         sum(opened_points) over until_now as opened_through,
         sum(spent_points) over until_now as spent_through
     from all_changes
@@ -61,6 +65,70 @@ sums_until_now as (
             order by occurred_at, change_order, event_number
             rows between unbounded preceding and current row
         )
+),
+
+-- An unused reward leaves the points as though it had never been asked for: what would have expired
+-- without it meanwhile expires as it comes back.
+returns as (
+    select
+        returned.tenant_id,
+        returned.customer_id,
+        returned.change_number as returned_number,
+        spent.change_number as spent_number,
+        spent.spent_points as returned_points
+    from sums_until_now as returned
+    inner join sums_until_now as spent
+        on
+            returned.tenant_id = spent.tenant_id
+            and returned.customer_id = spent.customer_id
+            and returned.source_id = spent.source_id
+            and spent.event_type in ('redeem_discount', 'redeem_product')
+    where returned.event_type in ('unused_discount', 'unused_product')
+),
+
+expired_meanwhile as (
+    select
+        returns.tenant_id,
+        returns.customer_id,
+        returns.returned_number,
+        expired.expired_through - expired.spent_through + sum(returns.returned_points) over (
+            partition by returns.tenant_id, returns.customer_id, expired.change_number
+            order by returns.returned_number
+            rows between unbounded preceding and current row
+        ) as lifted_points
+    from returns
+    inner join sums_until_now as expired
+        on
+            returns.tenant_id = expired.tenant_id
+            and returns.customer_id = expired.customer_id
+            and expired.expired_through is not null
+            and returns.spent_number < expired.change_number
+            and returns.returned_number > expired.change_number
+),
+
+lifts_on_return as (
+    select
+        tenant_id,
+        customer_id,
+        returned_number,
+        max(lifted_points) as lifted_points
+    from expired_meanwhile
+    group by tenant_id, customer_id, returned_number
+),
+
+sums_with_lifts as (
+    select
+        sums_until_now.*,
+        coalesce(
+            sums_until_now.expired_through - sums_until_now.spent_through,
+            lifts_on_return.lifted_points
+        ) as lifted_points
+    from sums_until_now
+    left join lifts_on_return
+        on
+            sums_until_now.tenant_id = lifts_on_return.tenant_id
+            and sums_until_now.customer_id = lifts_on_return.customer_id
+            and sums_until_now.change_number = lifts_on_return.returned_number
 ),
 
 -- Points are used oldest first, so one number says how many of all opened points are gone. Spending
@@ -75,16 +143,17 @@ nets as (
         event_type,
         source_id,
         order_id,
+        spent_points,
         opened_through - spent_through - greatest(
             coalesce(
-                max(expired_through - spent_through) over (
+                max(lifted_points) over (
                     partition by tenant_id, customer_id
                     order by occurred_at, change_order, event_number
                     rows between unbounded preceding and current row
                 ), 0
             ), 0
         ) as net_after
-    from sums_until_now
+    from sums_with_lifts
 ),
 
 final as (
@@ -98,7 +167,12 @@ final as (
         source_id,
         order_id,
         net_after,
-        coalesce(lag(net_after) over in_order, 0) as net_before
+        coalesce(lag(net_after) over in_order, 0) as net_before,
+        case
+            when event_type in ('unused_discount', 'unused_product')
+                then -spent_points - (net_after - coalesce(lag(net_after) over in_order, 0))
+            else 0
+        end as lapsed_points
     from nets
     window
         in_order as (

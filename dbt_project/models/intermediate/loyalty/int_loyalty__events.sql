@@ -54,7 +54,8 @@ all_events as (
     from given_points
 ),
 
--- At one instant a member joins first, and everything is given before anything is taken back.
+-- At one instant a member joins first, and everything is given before anything is spent or taken
+-- back.
 numbered_events as (
     select
         tenant_id,
@@ -82,11 +83,17 @@ numbered_events as (
                     when 'sign_up' then 1
                     when 'order' then 2
                     when 'review' then 3
+                    when 'referral' then 3
                     when 'earn_birthday' then 4
                     when 'earn_bonus' then 5
                     when 'adjustment' then 6
-                    when 'refund' then 7
-                    else 8
+                    when 'unused_discount' then 7
+                    when 'unused_product' then 7
+                    when 'redeem_discount' then 8
+                    when 'redeem_product' then 8
+                    when 'refund' then 9
+                    when 'referral_taken_back' then 9
+                    else 10
                 end,
                 source_id
             rows between unbounded preceding and current row

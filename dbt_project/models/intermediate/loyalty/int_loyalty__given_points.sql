@@ -1,5 +1,6 @@
-with order_events as (
-    select * from {{ ref('int_loyalty__order_events') }}
+with members as (
+    select * from {{ ref('int_loyalty__members') }}
+    where {{ is_touched('int_loyalty__members') }}
 ),
 
 adjustments as (
@@ -8,6 +9,15 @@ adjustments as (
 
 touchpoints as (
     select * from {{ ref('int_touchpoints__attributed') }}
+),
+
+redemptions as (
+    select * from {{ ref('int_loyalty__redemptions') }}
+    where {{ is_touched('int_loyalty__redemptions') }}
+),
+
+referral_points as (
+    select * from {{ ref('int_loyalty__referral_points') }}
 ),
 
 tenant_settings as (
@@ -46,55 +56,51 @@ points_for_reviews as (
         and {{ visible('touchpoints.occurred_at') }}
 ),
 
--- A customer joins with the first order that counts or the first points, whichever is earlier.
-reasons_to_join as (
-    select
-        tenant_id,
-        customer_id,
-        occurred_at
-    from order_events
-
-    union all
-
-    select
-        tenant_id,
-        customer_id,
-        occurred_at
-    from points_by_hand
-
-    union all
-
-    select
-        tenant_id,
-        customer_id,
-        occurred_at
-    from points_for_reviews
-),
-
-joins as (
-    select
-        tenant_id,
-        customer_id,
-        min(occurred_at) as joined_at
-    from reasons_to_join
-    group by tenant_id, customer_id
-),
-
 points_for_joining as (
     select
-        joins.tenant_id,
-        joins.customer_id,
+        members.tenant_id,
+        members.customer_id,
         'sign_up' as event_type,
-        joins.customer_id as source_id,
+        members.customer_id as source_id,
         tenant_settings.points_sign_up as points,
-        joins.joined_at as occurred_at
-    from joins
-    inner join tenant_settings on joins.tenant_id = tenant_settings.tenant_id
+        members.joined_at as occurred_at
+    from members
+    inner join tenant_settings on members.tenant_id = tenant_settings.tenant_id
     where tenant_settings.points_sign_up > 0
 ),
 
+points_spent as (
+    select
+        tenant_id,
+        customer_id,
+        movement_type as event_type,
+        request_id as source_id,
+        -points as points,
+        decided_at as occurred_at
+    from redemptions
+),
+
+points_returned as (
+    select
+        tenant_id,
+        customer_id,
+        case movement_type
+            when 'redeem_product' then 'unused_product'
+            else 'unused_discount'
+        end as event_type,
+        request_id as source_id,
+        points,
+        expires_at as occurred_at
+    from redemptions
+    where used_at is null and {{ visible('expires_at') }}
+),
+
+{% set sources = [
+    'points_by_hand', 'points_for_reviews', 'referral_points', 'points_for_joining',
+    'points_spent', 'points_returned',
+] -%}
 final as (
-    {%- for source in ['points_by_hand', 'points_for_reviews', 'points_for_joining'] %}
+    {%- for source in sources %}
         select
             tenant_id,
             customer_id,

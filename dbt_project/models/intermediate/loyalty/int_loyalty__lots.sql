@@ -6,7 +6,8 @@ tenant_settings as (
     select * from {{ ref('int_tenants__settings') }}
 ),
 
--- Everything that gives points opens a lot.
+-- Everything that gives points opens a lot; points that come back from an unused reward do not, for
+-- they return to the lots they came from.
 opened_lots as (
     select
         tier_steps.tenant_id,
@@ -21,7 +22,9 @@ opened_lots as (
         cast(tenant_settings.points_expiry_months as integer) as points_expiry_months
     from tier_steps
     inner join tenant_settings on tier_steps.tenant_id = tenant_settings.tenant_id
-    where tier_steps.points > 0
+    where
+        tier_steps.points > 0
+        and not {{ is_redemption('tier_steps.event_type') }}
 ),
 
 -- The same calendar day so many months later (29 February becomes 28), to the end of that day in

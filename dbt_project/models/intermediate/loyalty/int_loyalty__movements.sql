@@ -6,6 +6,7 @@ lots as (
     select * from {{ ref('int_loyalty__lots') }}
 ),
 
+-- What comes back from an unused reward to a lot that has expired meanwhile lapses at once.
 -- Below zero the balance stays at zero and the rest is a debt: lent just before the movement that
 -- needs it, paid back just after the movement that can.
 movements_and_debts as (
@@ -20,15 +21,22 @@ movements_and_debts as (
             when event_type in ('order', 'refund', 'cancellation') then 'earn_purchase'
             when event_type = 'review' then 'earn_review'
             when event_type = 'sign_up' then 'earn_signup'
+            when event_type in ('referral', 'referral_taken_back') then 'earn_referral'
+            when event_type = 'unused_discount' then 'redeem_discount'
+            when event_type = 'unused_product' then 'redeem_product'
             else event_type
         end as movement_type,
         event_type as reference_type,
-        coalesce(order_id, source_id) as reference_id,
+        case
+            when event_type in ('referral', 'referral_taken_back')
+                then split_part(source_id, ':', 1)
+            else coalesce(order_id, source_id)
+        end as reference_id,
         event_type,
         source_id,
-        net_after - net_before as points
+        net_after - net_before + lapsed_points as points
     from balances
-    where net_after <> net_before
+    where net_after - net_before + lapsed_points <> 0
 
     union all
 
@@ -38,7 +46,25 @@ movements_and_debts as (
         occurred_at,
         change_order,
         event_number,
-        case when net_after < net_before then 1 else 3 end as part_order,
+        3 as part_order,
+        'expire' as movement_type,
+        'lapse' as reference_type,
+        source_id as reference_id,
+        event_type,
+        source_id,
+        -lapsed_points as points
+    from balances
+    where lapsed_points <> 0
+
+    union all
+
+    select
+        tenant_id,
+        customer_id,
+        occurred_at,
+        change_order,
+        event_number,
+        case when net_after < net_before then 1 else 4 end as part_order,
         'adjustment' as movement_type,
         'debt' as reference_type,
         coalesce(order_id, source_id) as reference_id,

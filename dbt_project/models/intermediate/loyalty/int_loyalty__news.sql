@@ -11,6 +11,15 @@ tiers as (
     select * from {{ ref('int_loyalty__tiers') }}
 ),
 
+redemptions as (
+    select * from {{ ref('int_loyalty__redemptions') }}
+    where {{ is_touched('int_loyalty__redemptions') }}
+),
+
+rewards as (
+    select * from {{ ref('int_loyalty__rewards') }}
+),
+
 open_lots as (
     select * from {{ ref('int_loyalty__open_lots') }}
 ),
@@ -98,8 +107,35 @@ points_expiring as (
     group by open_lots.tenant_id, open_lots.customer_id, open_lots.expires_at
 ),
 
+-- A code that was used is no news.
+reward_codes as (
+    select
+        redemptions.tenant_id,
+        redemptions.customer_id,
+        'reward_code' as purpose,
+        'Loyalty: reward code' as metric,
+        redemptions.request_id as subject,
+        redemptions.decided_at as not_before,
+        redemptions.expires_at,
+        {{ json_object({
+            'reward_id': 'redemptions.reward_id',
+            'reward_name': 'rewards.reward_name',
+            'reward_type': 'rewards.reward_type',
+            'reward_value': 'rewards.reward_value',
+            'points': 'redemptions.points',
+            'code': 'redemptions.code',
+            'code_expires_at': timestamp_text('redemptions.expires_at'),
+        }) }} as properties
+    from redemptions
+    left join rewards
+        on
+            redemptions.tenant_id = rewards.tenant_id
+            and redemptions.reward_id = rewards.reward_id
+    where redemptions.used_at is null
+),
+
 final as (
-    {%- for kind in ['points_earned', 'tiers_reached', 'points_expiring'] %}
+    {%- for kind in ['points_earned', 'tiers_reached', 'points_expiring', 'reward_codes'] %}
         select
             tenant_id,
             customer_id,

@@ -92,8 +92,13 @@ steps as (
             next_events.lifetime_value,
             next_events.total_orders,
             {{ points }} as points,
-            case when next_events.event_type = 'adjustment' then 0 else {{ points }} end
-                as earned_points,
+            case
+                when
+                    next_events.event_type = 'adjustment'
+                    or {{ is_redemption('next_events.event_type') }}
+                    then 0
+                else {{ points }}
+            end as earned_points,
             next_events.event_type = 'order' and next_events.stored_number is not null
                 as is_stored
         from next_events

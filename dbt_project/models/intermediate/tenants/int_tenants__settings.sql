@@ -12,6 +12,8 @@
     'points_sign_up',
     'points_review',
     'points_expiry_months',
+    'reward_expiry_days',
+    'referral_points_percent',
     'points_expiring_notice_days',
     'loyalty_message_days',
     'new_shop_customer_days',

@@ -1,99 +1,46 @@
 {{ config(
     unique_key=['tenant_id', 'customer_id'],
-    meta={'within': 'int_customers__touched'},
     indexes=[
         {'columns': ['tenant_id', 'customer_id'], 'unique': true},
         {'columns': ['tenant_id', 'tier']},
     ],
 ) }}
 
-with members as (
-    select * from {{ ref('int_loyalty__members') }}
+with accounts as (
+    select * from {{ ref('int_loyalty__accounts') }}
 ),
 
-tier_steps as (
-    select * from {{ ref('int_loyalty__tier_steps') }}
-),
-
-balances as (
-    select * from {{ ref('int_loyalty__balances') }}
-),
-
-tiers as (
-    select * from {{ ref('int_loyalty__tiers') }}
+referral_codes as (
+    select * from {{ ref('int_loyalty__referral_codes') }}
 ),
 
 tenant_settings as (
     select * from {{ ref('int_tenants__settings') }}
 ),
 
-last_steps as (
-    select
-        tenant_id,
-        customer_id,
-        max(event_number) as last_event_number,
-        max(occurred_at) filter (
-            where event_number = 1 or tier_order is distinct from previous_tier_order
-        ) as tier_achieved_at
-    from tier_steps
-    group by tenant_id, customer_id
-),
-
-nets_per_member as (
-    select
-        tenant_id,
-        customer_id,
-        sum(net_after - net_before) as net_points
-    from balances
-    group by tenant_id, customer_id
-),
-
 final as (
     select
-        members.tenant_id,
-        members.customer_id,
-        cast(greatest(coalesce(nets_per_member.net_points, 0), 0) as bigint) as points_balance,
-        cast(greatest(-coalesce(nets_per_member.net_points, 0), 0) as bigint) as points_debt,
-        tier_steps.lifetime_points_earned,
-        tier_steps.tier,
-        last_steps.tier_achieved_at,
-        next_tiers.tier as next_tier,
-        case
-            when next_tiers.tier is not null
-                then
-                    greatest(
-                        coalesce(next_tiers.min_points, 0) - tier_steps.lifetime_points_earned, 0
-                    )
-        end as points_to_next_tier,
-        members.referral_code,
-        members.joined_at,
+        accounts.tenant_id,
+        accounts.customer_id,
+        accounts.points_balance,
+        accounts.points_debt,
+        accounts.lifetime_points_earned,
+        accounts.lifetime_points_redeemed,
+        accounts.total_orders,
+        accounts.tier,
+        accounts.tier_achieved_at,
+        accounts.next_tier,
+        accounts.points_to_next_tier,
+        referral_codes.referral_code,
+        accounts.joined_at,
         tenant_settings.currency
-    from members
-    inner join tenant_settings on members.tenant_id = tenant_settings.tenant_id
-    inner join last_steps
+    from accounts
+    -- every member has a code, every tenant settings
+    inner join referral_codes
         on
-            members.tenant_id = last_steps.tenant_id
-            and members.customer_id = last_steps.customer_id
-    inner join tier_steps
-        on
-            members.tenant_id = tier_steps.tenant_id
-            and members.customer_id = tier_steps.customer_id
-            and last_steps.last_event_number = tier_steps.event_number
-    left join nets_per_member
-        on
-            members.tenant_id = nets_per_member.tenant_id
-            and members.customer_id = nets_per_member.customer_id
-    left join lateral (
-        select
-            tiers.tier,
-            tiers.min_points
-        from tiers
-        where
-            members.tenant_id = tiers.tenant_id
-            and (tier_steps.tier_order is null or tiers.tier_order > tier_steps.tier_order)
-        order by tiers.tier_order, tiers.tier
-        limit 1
-    ) as next_tiers on true
+            accounts.tenant_id = referral_codes.tenant_id
+            and accounts.customer_id = referral_codes.customer_id
+    inner join tenant_settings on accounts.tenant_id = tenant_settings.tenant_id
 )
 
 select * from final

@@ -1,0 +1,119 @@
+"""How long do the points of a large programme take, from nothing and with a hundredth of it new?
+
+Run it with `.venv/bin/python bench/loyalty/run.py [--members N]`. Every member joins and places
+four orders, so there are five movements each. It starts a server of its own, builds, lets a
+hundredth of the members order once more, builds again, and writes `bench/results/loyalty.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy
+
+from orchestration.ingest.load import load_landing
+from orchestration.settings import PROJECT_ROOT, Settings
+from orchestration.transform import TransformReport, project_fingerprint, transform
+from orchestration.warehouse.builds import building
+from orchestration.warehouse.database import engine, migrate
+from orchestration.warehouse.postgres import EmbeddedServer
+
+RESULT = PROJECT_ROOT / "bench" / "results" / "loyalty.md"
+TENANT, ORDERS_EACH, NEW_SHARE = "aurora", 4, 100
+BEGINNING, AS_OF = datetime(2024, 1, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)
+COLUMNS = "id,shop_id,slug,email,total_price,currency,status,created_at"
+LOYALTY = ("int_loyalty__", "points_", "loyalty_", "reward_", "referral")
+
+
+def write_orders(landing: Path, name: str, members: range, each: int) -> None:
+    """Paid orders of these members; no two have the same id."""
+    draw = random.Random(name)
+    folder = landing / TENANT / "shop_orders"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="\n") as written:
+        written.write(COLUMNS + "\n")
+        for member in members:
+            for number in range(each):
+                at = BEGINNING + timedelta(minutes=draw.randrange(1_300_000))
+                price = f"{draw.randrange(500, 20_000) / 100:.2f}"
+                written.write(
+                    f"{name}-{member}-{number},shop,page,member{member}@example.com,{price},EUR,"
+                    f"paid,{at.isoformat()}\n"
+                )
+
+
+def build(settings: Settings, database: sqlalchemy.Engine, as_of: datetime) -> TransformReport:
+    """Load and derive, partly or wholly as a real build would; without the tests of the data."""
+    with building(database, as_of) as opened:
+        load_landing(database, settings)
+        report = transform(
+            settings,
+            as_of,
+            since=opened.coverage_before(project_fingerprint()),
+            select=["resource_type:seed", "resource_type:model"],
+            with_tests_of_selected=False,
+        )
+        report.require_success()
+        opened.succeed("whole")
+    return report
+
+
+def loyalty_seconds(report: TransformReport) -> dict[str, float]:
+    """Seconds of each model that is about points."""
+    return {node.name: node.seconds for node in report.nodes if node.name.startswith(LOYALTY)}
+
+
+def main() -> None:
+    """Measure, print and write the result."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--members", type=int, default=200_000)
+    members = arguments.parse_args().members
+    home = Path(tempfile.mkdtemp(prefix="journey-bench-"))
+    home.chmod(0o711)
+    settings = Settings(home=home / "home", database_url=None)
+    landing = Path(settings.landing)
+    server = EmbeddedServer(settings)
+    try:
+        server.start()
+        database = engine(settings)
+        migrate(database)
+        write_orders(landing, "all", range(members), ORDERS_EACH)
+        whole = build(settings, database, AS_OF)
+        write_orders(landing, "new", range(members // NEW_SHARE), 1)
+        new = build(settings, database, AS_OF + timedelta(hours=1))
+        with database.connect() as connection:
+            movements = connection.exec_driver_sql(
+                "select count(*) from marts.points_transactions where points > 0"
+            ).scalar_one()
+        database.dispose()
+    finally:
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+    first, again = loyalty_seconds(whole), loyalty_seconds(new)
+    models = "\n".join(
+        f"| `{name}` | {seconds:.1f} | {again[name]:.1f} |"
+        for name, seconds in sorted(first.items(), key=lambda item: -item[1])
+    )
+    text = f"""# The points of a programme
+
+`bench/loyalty/run.py`: {members:,} members, {movements:,} movements that give points. The second
+build has a hundredth of the members order once more. Four threads share the work, so the seconds of
+the models add up to more than they take together.
+
+| models about points | from nothing | a hundredth new |
+|---|---:|---:|
+| all of them, added up | {sum(first.values()):.1f} | {sum(again.values()):.1f} |
+{models}
+"""
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

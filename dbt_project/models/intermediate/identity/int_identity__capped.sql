@@ -77,21 +77,33 @@ over_cap as (
     group by tenant_id, identifier_key, cap
 ),
 
+-- A rule ties it to somebody all the same.
+ruled_keys as (
+    select
+        tenant_id,
+        key_a as identifier_key
+    from rules
+
+    union
+
+    select
+        tenant_id,
+        key_b as identifier_key
+    from rules
+),
+
 final as (
     select
         over_cap.tenant_id,
         over_cap.identifier_key,
         over_cap.cap,
         over_cap.strong_count,
-        -- a rule ties it to somebody all the same
-        exists (
-            select 1
-            from rules
-            where
-                over_cap.tenant_id = rules.tenant_id
-                and over_cap.identifier_key in (rules.key_a, rules.key_b)
-        ) as is_ruled
+        ruled_keys.identifier_key is not null as is_ruled
     from over_cap
+    left join ruled_keys
+        on
+            over_cap.tenant_id = ruled_keys.tenant_id
+            and over_cap.identifier_key = ruled_keys.identifier_key
 )
 
 select * from final

@@ -1,7 +1,7 @@
 {%- set codes_before = none if is_whole_derivation() else previous('int_orders__codes') -%}
--- Requests for rewards that changed though their record did not: they were decided, or an order that
--- changed carried their code, or carries it now, whoever placed it. What was decided on the build
--- before stands at that build's very instant. Empty when everything is derived anew.
+-- Requests for rewards that changed though their record did not: they were decided, or an order
+-- that changed carried their code, or carries it now, whoever placed it. What was decided on the
+-- build before stands at that build's very instant. Empty when everything is derived anew.
 -- depends_on: {{ ref('int_identity__changed_records') }}
 -- depends_on: {{ ref('stg_loyalty__redemption_decisions') }}
 -- depends_on: {{ ref('stg_shopify__orders') }}
@@ -41,7 +41,9 @@
             on
                 codes_before.tenant_id = changed_records.tenant_id
                 and codes_before.order_id
-                = replace(changed_records.source, '_orders', '') || ':' || changed_records.sighting_id
+                = replace(changed_records.source, '_orders', '')
+                || ':'
+                || changed_records.sighting_id
 
         union all
 

@@ -3,8 +3,8 @@
 {%- set codes_before = previous('int_loyalty__known_codes') -%}
 {%- set referrals_before = previous('int_loyalty__referrals') -%}
 -- Who owned what before this build, wherever it may differ now: in the neighbourhoods of what
--- changed, of the customers whose clock has struck, and of those who referred any of them: a referrer
--- earns by the friend's first order.
+-- changed, of the customers whose clock has struck, and of those who referred any of them: a
+-- referrer earns by the friend's first order.
 -- depends_on: {{ ref('int_identity__changed_keys') }}
 -- depends_on: {{ ref('int_identity__turned') }}
 -- depends_on: {{ ref('int_identity__changes') }}

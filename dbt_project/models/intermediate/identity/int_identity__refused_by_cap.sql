@@ -1,5 +1,5 @@
--- What a value over its cap would have tied: everything usable beside it, with one record that shows
--- both.
+-- What a value over its cap would have tied: everything usable beside it, with one record that
+-- shows both.
 with evidence as (
     select * from {{ ref('int_identity__evidence') }}
     where

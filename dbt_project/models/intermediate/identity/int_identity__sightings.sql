@@ -13,7 +13,7 @@
 {% set sources = [
     {
         'source': 'shopify_orders', 'rows': 'stg_shopify__orders', 'record_id': 'order_id',
-        'seen_at': 'created_at', 'is_mention': 'is_test', 'shows': {
+        'seen_at': 'created_at', 'is_evidence': 'not is_test', 'shows': {
             'email': 'email', 'phone': 'phone',
             'other_email': 'customer_email', 'other_phone': 'customer_phone',
             'shopify_customer_id': 'shopify_customer_id',
@@ -32,7 +32,7 @@
     },
     {
         'source': 'humanitix_orders', 'rows': 'stg_humanitix__orders', 'record_id': 'order_id',
-        'seen_at': 'created_at', 'is_mention': 'is_test', 'shows': {
+        'seen_at': 'created_at', 'is_evidence': 'not is_test', 'shows': {
             'email': 'email', 'phone': 'phone',
             'order_reference': "case when not is_test then 'humanitix:' || order_id end",
             'order_number': 'order_id',
@@ -88,55 +88,55 @@
     },
     {
         'source': 'client_journey_events', 'rows': 'stg_clients__journey_events',
-        'record_id': 'client_event_id', 'seen_at': 'occurred_at', 'is_mention': 'true',
+        'record_id': 'client_event_id', 'seen_at': 'occurred_at', 'is_evidence': 'false',
         'shows': {'contact': 'client_id'},
     },
     {
         'source': 'eventbrite_attendees', 'rows': 'stg_eventbrite__attendees',
-        'record_id': 'attendee_id', 'seen_at': 'created_at', 'is_mention': 'true',
+        'record_id': 'attendee_id', 'seen_at': 'created_at', 'is_evidence': 'false',
         'shows': {'order_number': 'order_id'},
     },
     {
         'source': 'humanitix_tickets', 'rows': 'stg_humanitix__tickets', 'record_id': 'ticket_id',
-        'seen_at': 'created_at', 'is_mention': 'true', 'shows': {'order_number': 'order_id'},
+        'seen_at': 'created_at', 'is_evidence': 'false', 'shows': {'order_number': 'order_id'},
     },
     {
         'source': 'consent_changes', 'rows': 'stg_klaviyo__consent_changes',
-        'record_id': 'consent_change_id', 'seen_at': 'changed_at', 'is_mention': 'true',
+        'record_id': 'consent_change_id', 'seen_at': 'changed_at', 'is_evidence': 'false',
         'shows': {'email': 'email', 'phone': 'phone'},
     },
     {
         'source': 'loyalty_adjustments', 'rows': 'stg_loyalty__adjustments',
-        'record_id': 'adjustment_id', 'seen_at': 'occurred_at', 'is_mention': 'true',
+        'record_id': 'adjustment_id', 'seen_at': 'occurred_at', 'is_evidence': 'false',
         'shows': {'email': 'email', 'phone': 'phone'},
     },
     {
         'source': 'redemption_requests', 'rows': 'stg_loyalty__redemption_requests',
-        'record_id': 'request_id', 'seen_at': 'requested_at', 'is_mention': 'true',
+        'record_id': 'request_id', 'seen_at': 'requested_at', 'is_evidence': 'false',
         'shows': {'email': 'email', 'phone': 'phone'},
     },
     {
         'source': 'referrals', 'rows': 'stg_loyalty__referrals',
-        'record_id': 'referral_id', 'seen_at': 'used_at', 'is_mention': 'true',
+        'record_id': 'referral_id', 'seen_at': 'used_at', 'is_evidence': 'false',
         'shows': {'email': 'referred_email', 'phone': 'referred_phone', 'order_number': 'order_id'},
     },
     {
         'source': 'gifts', 'rows': 'stg_gifts_coupons__gifts', 'record_id': 'gift_id',
-        'seen_at': 'created_at', 'is_mention': 'true',
+        'seen_at': 'created_at', 'is_evidence': 'false',
         'shows': {'email': 'sender_email', 'order_number': 'order_id'},
     },
     {
         'source': 'gift_claims', 'rows': 'stg_gifts_coupons__gift_claims', 'record_id': 'gift_claim_id',
-        'seen_at': 'claimed_at', 'is_mention': 'true', 'shows': {'email': 'email'},
+        'seen_at': 'claimed_at', 'is_evidence': 'false', 'shows': {'email': 'email'},
     },
     {
         'source': 'static_segment_members', 'rows': 'stg_segments__static_members',
-        'record_id': 'sighting_id', 'seen_at': 'added_at', 'is_mention': 'true',
+        'record_id': 'sighting_id', 'seen_at': 'added_at', 'is_evidence': 'false',
         'shows': {'email': 'email', 'phone': 'phone'},
     },
     {
         'source': 'erasure_requests', 'rows': 'stg_privacy__erasure_requests',
-        'record_id': 'request_id', 'seen_at': 'requested_at', 'is_mention': 'true',
+        'record_id': 'request_id', 'seen_at': 'requested_at', 'is_evidence': 'false',
         'shows': {'email': 'email', 'phone': 'phone'},
     },
 ] -%}
@@ -146,9 +146,9 @@
     'first_name', 'last_name',
 ] -%}
 with {% for kind in sources -%}
-{{ kind.source }} as (
-    {{ changed_rows(kind.rows, kind.source) }}
-),
+    {{ kind.source }} as (
+        {{ changed_rows(kind.rows, kind.source) }}
+    ),
 
 {% endfor -%}
 final as (
@@ -157,33 +157,33 @@ final as (
             tenant_id,
             '{{ kind.source }}' as source,
             sighting_id,
-            {{ 'not ' ~ kind.is_mention if kind.is_mention else 'true' }} as is_evidence,
+            {{ kind.is_evidence or 'true' }} as is_evidence,
             {%- for name in shown %}
                 {%- if name not in kind.shows %}
-            cast(null as {{ dbt.type_string() }}) as {{ name }},
+                    cast(null as {{ dbt.type_string() }}) as {{ name }},
                 {%- elif kind.is_shared %}
-            min({{ kind.shows[name] }}) as {{ name }},
+                    min({{ kind.shows[name] }}) as {{ name }},
                 {%- else %}
-            {{ kind.shows[name] }} as {{ name }},
+                    {{ kind.shows[name] }} as {{ name }},
                 {%- endif %}
             {%- endfor %}
             {%- if kind.is_shared %}
-            min({{ kind.record_id }}) as sample_record_id,
-            min({{ kind.seen_at }}) as first_seen_at,
-            max({{ kind.seen_at }}) as last_seen_at,
-            count(*) as seen_count,
-            min(first_load_id) as first_load_id
+                min({{ kind.record_id }}) as sample_record_id,
+                min({{ kind.seen_at }}) as first_seen_at,
+                max({{ kind.seen_at }}) as last_seen_at,
+                count(*) as seen_count,
+                min(first_load_id) as first_load_id
             {%- else %}
-            {{ kind.record_id }} as sample_record_id,
-            {{ kind.seen_at }} as first_seen_at,
-            {{ kind.seen_at }} as last_seen_at,
-            cast(case when {{ kind.is_mention or 'false' }} then 0 else 1 end as bigint) as seen_count,
-            {{ 'load_id' if kind.is_mention == 'true' else 'first_load_id' }} as first_load_id
+                {{ kind.record_id }} as sample_record_id,
+                {{ kind.seen_at }} as first_seen_at,
+                {{ kind.seen_at }} as last_seen_at,
+                cast(cast({{ kind.is_evidence or 'true' }} as integer) as bigint) as seen_count,
+                {{ 'load_id as first_load_id' if kind.is_evidence == 'false' else 'first_load_id' }}
             {%- endif %}
         from {{ kind.source }}
         {% if kind.is_shared -%}
-        where sighting_id is not null
-        group by tenant_id, sighting_id
+            where sighting_id is not null
+            group by tenant_id, sighting_id
         {% endif %}
         {% if not loop.last %}
             union all

@@ -2,8 +2,8 @@
     indexes=[{'columns': ['tenant_id', 'source', 'sighting_id'], 'unique': true}],
 ) }}
 
--- The sightings that show any of the identifiers to resolve anew, and those that changed although all
--- that they show is over its cap. Empty when everything is derived anew.
+-- The sightings that show any of the identifiers to resolve anew, and those that changed although
+-- all that they show is over its cap. Empty when everything is derived anew.
 with touched as (
     select * from {{ ref('int_identity__touched') }}
 ),

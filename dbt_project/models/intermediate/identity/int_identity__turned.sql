@@ -1,5 +1,5 @@
--- Values that went over their cap, or came back under it, with all that stands beside them: only then
--- does a shared value change anything for those who share it.
+-- Values that went over their cap, or came back under it, with all that stands beside them: only
+-- then does a shared value change anything for those who share it.
 with changed_keys as (
     select * from {{ ref('int_identity__changed_keys') }}
 ),

@@ -2,8 +2,8 @@
     indexes=[{'columns': ['tenant_id', 'referral_code'], 'unique': true}],
 ) }}
 
--- A member's own code, and those of ids that turned out to be the same person: what was printed once
--- goes on leading to its owner.
+-- A member's own code, and those of ids that turned out to be the same person: what was printed
+-- once goes on leading to its owner.
 with referral_codes as (
     select * from {{ ref('int_loyalty__referral_codes') }}
 ),
@@ -12,7 +12,7 @@ redirects as (
     select * from {{ ref('customer_redirects') }}
 ),
 
-hashes as (
+hashed_ids as (
     select
         tenant_id,
         customer_id,
@@ -30,7 +30,7 @@ former_codes as (
             partition by tenant_id, {{ referral_code('code_hash') }}
             order by old_customer_id
         ) as choice
-    from hashes
+    from hashed_ids
 ),
 
 final as (

@@ -14,7 +14,7 @@ with members as (
     select * from {{ ref('int_loyalty__members') }}
 ),
 
-hashes as (
+hashed_members as (
     select
         tenant_id,
         customer_id,
@@ -29,7 +29,7 @@ drawn_codes as (
         customer_id,
         joined_at,
         {{ referral_code('code_hash') }} as drawn_code
-    from hashes
+    from hashed_members
 ),
 
 draws as (

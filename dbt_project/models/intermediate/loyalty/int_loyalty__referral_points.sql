@@ -1,6 +1,8 @@
-{%- set share = 'tenant_settings.referral_points_percent / 100.0 * tenant_settings.points_per_unit' -%}
--- A share of the friend's first order, and of what was taken back of it, for the referrers that this
--- build derives anew.
+{%- set share -%}
+    tenant_settings.referral_points_percent / 100.0 * tenant_settings.points_per_unit
+{%- endset -%}
+-- A share of the friend's first order, and of what was taken back of it, for the referrers that
+-- this build derives anew.
 with referrals as (
     select * from {{ ref('int_loyalty__referrals') }}
     where status = 'converted'

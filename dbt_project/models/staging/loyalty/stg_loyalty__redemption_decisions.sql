@@ -1,5 +1,5 @@
--- A decision follows from the build of its instant, so it shows in builds of later ones: building the
--- same instant again gives the same rows.
+-- A decision follows from the build of its instant, so it shows in builds of later ones: building
+-- the same instant again gives the same rows.
 with redemption_decisions as (
     select * from {{ source('outbox', 'redemption_decisions') }}
     where decided_at < {{ as_of() }}

@@ -13,7 +13,7 @@ from orchestration.defs.dbt_events import attach_singular_tests
 from orchestration.defs.models import dbt_models
 from orchestration.defs.outputs import output_assets
 from orchestration.defs.raw import raw_assets
-from orchestration.defs.redemptions import redemption_decisions
+from orchestration.defs.redemptions import DECISIONS, redemption_decisions
 from orchestration.settings import Settings, get_settings
 from orchestration.transform import load_manifest_json
 
@@ -29,6 +29,7 @@ def make_definitions(settings: Settings) -> dg.Definitions:
         assets=[
             raw_assets(settings, manifest),
             dbt_models(settings, manifest),
+            DECISIONS,
             redemption_decisions(settings),
             output_assets(settings),
         ],

@@ -6,6 +6,15 @@ from orchestration.activation.redemptions import decide_redemptions
 from orchestration.settings import Settings
 
 
+DECISIONS = dg.AssetSpec(
+    ["outbox", "redemption_decisions"],
+    group_name="outbox",
+    description="What was decided about requests for rewards so far, as the models read it.",
+    kinds={"postgres"},
+)
+"""Stands apart from the asset that decides: in one build the models read what earlier ones decided."""
+
+
 def redemption_decisions(settings: Settings) -> dg.AssetsDefinition:
     """The decisions on open requests; the next build reads them."""
 

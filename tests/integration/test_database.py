@@ -38,6 +38,7 @@ def test_two_processes_migrate_a_new_database_at_the_same_time(empty_database: s
             "raw.rejected_rows",
             "raw.phone_numbers",
             "outbox.deliveries",
+            "outbox.redemption_decisions",
         }
     for engine in engines:
         engine.dispose()

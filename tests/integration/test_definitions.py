@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from orchestration import transform
+from orchestration.activation.message import OUTPUTS
 from orchestration.definitions import make_definitions
 from orchestration.defs.automation import landing_sensor
 from orchestration.defs.dbt_events import attach_singular_tests
@@ -17,7 +18,7 @@ from orchestration.transform import load_manifest, load_manifest_json
 from orchestration.warehouse.builds import building, latest_build
 from orchestration.warehouse.database import engine
 
-LAYERS = {"raw", "seeds", "staging", "intermediate", "marts", "sync", "outputs"}
+LAYERS = {"raw", "seeds", "staging", "intermediate", "marts", "sync", "outbox", "outputs"}
 """Groups of the asset graph."""
 
 
@@ -32,7 +33,7 @@ def test_every_model_is_an_asset_and_every_data_test_a_check(settings: Settings)
     nodes = manifest["nodes"].values()
     tables = {node["name"] for node in nodes if node["resource_type"] in ("model", "seed")}
     sources = {source["name"] for source in manifest["sources"].values()}
-    assert names == tables | sources | {"winback_outputs", "loyalty_outputs"}
+    assert names == tables | sources | {f"{output}_outputs" for output in OUTPUTS}
     tests = {node["name"] for node in nodes if node["resource_type"] == "test"}
     checks = {key.name: key for key in graph.asset_check_keys}
     assert set(checks) == tests
@@ -50,7 +51,7 @@ def test_the_graph_leads_from_files_to_outputs(settings: Settings) -> None:
     upstream = dg.AssetSelection.assets("winback_outputs").upstream().resolve(graph)
     assert {dg.AssetKey(["raw", "shopify_orders"]), dg.AssetKey(["marts", "customers"])} <= upstream
     for key in graph.get_all_asset_keys():
-        is_end = graph.get(key).group_name == "outputs"
+        is_end = graph.get(key).group_name in ("outputs", "outbox")
         assert is_end or graph.get(key).is_executable
 
 

@@ -5,14 +5,13 @@ import dagster as dg
 from orchestration.activation.redemptions import decide_redemptions
 from orchestration.settings import Settings
 
-
 DECISIONS = dg.AssetSpec(
     ["outbox", "redemption_decisions"],
     group_name="outbox",
     description="What was decided about requests for rewards so far, as the models read it.",
     kinds={"postgres"},
 )
-"""Stands apart from the asset that decides: in one build the models read what earlier ones decided."""
+"""Apart from the asset that decides: the models of a build read what builds before it decided."""
 
 
 def redemption_decisions(settings: Settings) -> dg.AssetsDefinition:

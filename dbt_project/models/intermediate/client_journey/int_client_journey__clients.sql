@@ -6,26 +6,26 @@ with contacts as (
     {{ owned_rows('stg_clients__contacts', 'contacts') }}
 ),
 
-contact_ids as (
+identifiers as (
     select * from {{ ref('int_customers__identifiers') }}
-    where identifier_type = 'contact'
 ),
 
 final as (
     select
         contacts.tenant_id,
         contacts.client_id,
-        contact_ids.customer_id,
+        identifiers.customer_id,
         contacts.client_name,
         contacts.email,
         contacts.ai_score,
         contacts.status,
         contacts.updated_at
     from contacts
-    inner join contact_ids
+    -- by the indexed key: how many contacts there are is no good guess of the planner's
+    inner join identifiers
         on
-            contacts.tenant_id = contact_ids.tenant_id
-            and contacts.client_id = contact_ids.identifier
+            contacts.tenant_id = identifiers.tenant_id
+            and 'contact:' || contacts.client_id = identifiers.identifier_key
 )
 
 select * from final

@@ -573,7 +573,8 @@ def test_messages_wait_until_their_time_and_expire_after_it(
         "expires_at = timestamptz '2026-07-01 00:00:00+00'": ("expired", 2),
         "expires_at = timestamptz '2026-07-01 00:00:00.000001+00'": ("written", 3),
     }
-    change(built_database, f"update {WINBACK} set not_before = null, expires_at = null")
+    long_ago = "timestamptz '2026-01-01 00:00:00+00'"
+    change(built_database, f"update {WINBACK} set not_before = {long_ago}, expires_at = null")
     for moment, (_, place) in moments.items():
         change(
             built_database,

@@ -114,6 +114,8 @@ def start(settings: Settings) -> list[str]:
     make_folder(settings.home)
     with locked(settings.home / "services.lock", "the Dagster UI"):
         prepare_dagster_home(settings)
+        if all(service.running_pid(settings) is None for service in SERVICES):
+            _make_tables(settings)
         if WEBSERVER.running_pid(settings) is None:
             notes += _settle_port(settings)
         for service in SERVICES:
@@ -144,16 +146,35 @@ def stop(settings: Settings) -> list[str]:
     return stopped
 
 
+def _make_tables(settings: Settings) -> None:
+    """Make Dagster's own tables: its two programs, started together, would both try to."""
+    result = subprocess.run(
+        [str(Path(sys.executable).with_name("dagster")), "instance", "migrate"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd=PROJECT_ROOT,
+        env=_environment(settings),
+        check=False,
+    )
+    if result.returncode != 0:
+        words = " / ".join(result.stderr.strip().splitlines()[-3:])
+        raise ServiceError(f"Dagster cannot keep its state in {settings.dagster_home}: {words}")
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    return os.environ | {
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "JOURNEY_HOME": str(settings.home),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
 def _launch(service: Service, settings: Settings) -> None:
     program = Path(sys.executable).with_name(service.program)
     port = ("--port", str(_port(settings))) if service is WEBSERVER else ()
     make_folder(settings.logs)
     log_file = service.log(settings)
-    environment = os.environ | {
-        "DAGSTER_HOME": str(settings.dagster_home),
-        "JOURNEY_HOME": str(settings.home),
-        "PYTHONUNBUFFERED": "1",
-    }
     with writing_to(settings.logs), log_file.open("ab") as log:
         try:
             process = subprocess.Popen(
@@ -162,7 +183,7 @@ def _launch(service: Service, settings: Settings) -> None:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=PROJECT_ROOT,
-                env=environment,
+                env=_environment(settings),
                 start_new_session=True,
             )
         except FileNotFoundError:

@@ -217,10 +217,13 @@ def transform_events(
     variables: dict[str, Any] = {"as_of": _text(as_of)}
     if since is not None:
         variables |= {"since_load_id": since.load_id, "since_as_of": _text(since.as_of)}
+    left_out = ["unit_test"]
+    if since is not None:
+        # the seeds are those that the build before has loaded: with others there is no `since`
+        left_out.append("seed")
     arguments = [
         "build",
-        "--exclude-resource-type",
-        "unit_test",
+        *(word for kind in left_out for word in ("--exclude-resource-type", kind)),
         "--vars",
         json.dumps(variables),
         "--no-write-json",

@@ -44,6 +44,11 @@ class BuildReport:
         return dict(self.build.details.get("load", {}))
 
     @property
+    def erasures(self) -> list[dict[str, Any]]:
+        """The receipts of the requests to be forgotten that this build carried out."""
+        return list(self.build.details.get("erasures", []))
+
+    @property
     def left_out(self) -> list[str]:
         """Files that were refused and things that lie where they do not belong, with reasons."""
         return [
@@ -143,7 +148,7 @@ def build(
         seconds=seconds,
         seconds_per_step={
             "start": round(until_build, 3),
-            **{name: steps[name] for name in ("load", "transform") if name in steps},
+            **{name: steps[name] for name in ("erase", "load", "transform") if name in steps},
             "finish": round(seconds - until_build - sum(steps.values()), 3),
         },
         written=outcome.written,

@@ -594,6 +594,60 @@ def _show_tie(tie: Tie) -> None:
 
 
 @app.command()
+def erase(
+    tenant: Annotated[str, typer.Option(help="Whose customer it is.")],
+    email: Annotated[str | None, typer.Option(help="The person's e-mail.")] = None,
+    phone: Annotated[
+        str | None, typer.Option(help="The person's phone, like +491701234567.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forget a person: request it, carry it out, and build, so that no table shows them.
+
+    Amounts stay under a pseudonym. Requests among the landing files need no command: every build
+    carries them out. Exit code 1 when the request was refused or the build failed.
+    """
+    from orchestration.build import build as run_build
+    from orchestration.activation.deliver import require_tenant
+    from orchestration.privacy.erasure import request_erasure
+    from orchestration.warehouse.database import engine, migrate
+
+    settings = _settings()
+    require_tenant(tenant)
+    database = engine(settings)
+    try:
+        migrate(database)
+        request_id = request_erasure(database, tenant, email=email, phone=phone)
+    finally:
+        database.dispose()
+    with _Ticker(quiet=as_json) as ticker:
+        # the first finds out who the person is, the second forgets them
+        report = run_build(settings, progress=ticker.tell)
+        if report.succeeded:
+            report = run_build(settings, progress=ticker.tell)
+    receipt = next((one for one in report.erasures if one["request_id"] == request_id), None)
+    if as_json:
+        _print_json({"receipt": receipt, "build": report.to_dict()})
+    else:
+        for line in report.errors:
+            _complain(line)
+        if receipt is None:
+            _complain(
+                f"Request {request_id} is recorded; the build after the next that succeeds does it."
+            )
+        elif receipt["reason"]:
+            _complain(f"Request {request_id} was refused: {receipt['reason']}")
+        else:
+            _say(f"Forgotten. Receipt {receipt['erasure_id']}:")
+            for table, rows in receipt["rows"].items():
+                _say(f"  {table}: {rows:,} rows")
+            if not report.succeeded:
+                _complain("The marts show the person until a build succeeds.")
+    if receipt is None or receipt["reason"] or not report.succeeded:
+        raise typer.Exit(1)
+
+
+@app.command()
 def overview(as_json: AsJson = False) -> None:
     """Show the funnel of each tenant and the size of each mart."""
     from orchestration import services

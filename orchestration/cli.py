@@ -607,8 +607,8 @@ def erase(
     Amounts stay under a pseudonym. Requests among the landing files need no command: every build
     carries them out. Exit code 1 when the request was refused or the build failed.
     """
-    from orchestration.build import build as run_build
     from orchestration.activation.deliver import require_tenant
+    from orchestration.build import build as run_build
     from orchestration.privacy.erasure import request_erasure
     from orchestration.warehouse.database import engine, migrate
 

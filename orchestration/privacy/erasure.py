@@ -4,8 +4,9 @@
 
 A request is carried out once, by the build after the one that loaded it: only then is it known who
 the person is. Everything that is known of the person becomes keyed hashes, and these decide what
-happens to a record: in the tables, and in every file that is loaded later. An old file that comes back, even into an empty warehouse with these hashes,
-does not bring the person back. What was recorded after the request is a new acquaintance.
+happens to a record: in the tables, and in every file that is loaded later. An old file that comes
+back, even into an empty warehouse with these hashes, does not bring the person back. What was
+recorded after the request is a new acquaintance.
 
 The declarations stand with the contracts, as `erasure` of each source.
 """
@@ -85,6 +86,11 @@ class _Person:
 
     customer_ids: frozenset[str]
     identifiers: frozenset[tuple[str, str]]
+
+    @property
+    def keys(self) -> list[str]:
+        """The identifiers as the models write them."""
+        return sorted(":".join(one) for one in self.identifiers)
 
 
 def erase_requested(database: sqlalchemy.Engine, settings: Settings) -> list[Receipt]:
@@ -268,6 +274,7 @@ def _erase(
     _file(cursor, receipt, request, pseudonym)
     person = _person(cursor, request.tenant_id, named)
     _remember(cursor, receipt, request, person)
+    _keep_apart(cursor, request, person)
     rows = Counter[str]()
     _queue_deletions(cursor, request, person)
     for contract in contracts.values():
@@ -387,6 +394,33 @@ def _remember(
             "kinds": [kind for kind, _ in person.identifiers],
             "identifiers": [value for _, value in person.identifiers],
         },
+    )
+
+
+def _keep_apart(cursor: psycopg.Cursor[Any], request: Request, person: _Person) -> None:
+    """Let what the person shared with many stay over its cap, or it would make them one customer."""
+    if not _exists(cursor, "intermediate.int_identity__capped"):
+        return
+    cursor.execute(
+        """
+        insert into ops.shared_identifiers (tenant_id, identifier_key, cap, strong_count)
+        select distinct capped.tenant_id, capped.identifier_key, capped.cap, capped.strong_count
+        from intermediate.int_identity__identifiers as own
+        inner join intermediate.int_identity__identifiers as others
+            on
+                own.tenant_id = others.tenant_id
+                and own.source = others.source
+                and own.sighting_id = others.sighting_id
+        inner join intermediate.int_identity__capped as capped
+            on
+                others.tenant_id = capped.tenant_id
+                and others.identifier_key = capped.identifier_key
+        where
+            own.tenant_id = %s
+            and own.identifier_key = any(%s)
+        on conflict do nothing
+        """,
+        (request.tenant_id, person.keys),
     )
 
 
@@ -637,7 +671,7 @@ def _forget_customer(
     values = {
         "tenant_id": request.tenant_id,
         "customer_ids": list(person.customer_ids),
-        "keys": [":".join(one) for one in person.identifiers],
+        "keys": person.keys,
         "new_id": _minted_id(cursor, request.tenant_id, f"{pseudonym}@{PSEUDONYM_DOMAIN}"),
         "requested_at": request.requested_at,
     }

@@ -57,6 +57,19 @@ STATEMENTS = (
     """,
     "comment on table ops.erasure_key is 'One row: the key of the hashes in erased_identifiers.'",
     """
+    create table ops.shared_identifiers (
+        tenant_id text not null,
+        identifier_key text not null,
+        cap bigint not null,
+        strong_count bigint not null,
+        primary key (tenant_id, identifier_key)
+    )
+    """,
+    """
+    comment on table ops.shared_identifiers is
+    'One row per identifier over its cap that somebody forgotten was seen with: it stays over it.'
+    """,
+    """
     create table outbox.profile_deletions (
         message_id text primary key,
         tenant_id text not null,

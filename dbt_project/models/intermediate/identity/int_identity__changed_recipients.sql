@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id']) }}
+
 {%- set enrolments_before =
     none if is_whole_derivation() else previous('int_winback__enrolments') -%}
 -- Customers about whose enrolments or messages the outbox says otherwise than in the build before,

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id', 'happened_at']) }}
+
 -- A stage can only change when something happens or when a threshold is crossed. Days are whole
 -- 24-hour periods, so "more than n days" begins n + 1 days after the event. Thresholds that lie
 -- ahead are listed too.

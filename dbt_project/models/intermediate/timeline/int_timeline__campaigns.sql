@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'activity_id']) }}
+
 -- The message, and the order that it won. The order's money stands with the order.
 with sends as (
     select * from {{ ref('int_winback__sends') }}

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'campaign_id', 'customer_id']) }}
+
 -- Who came back without the message: the held out, measured from when theirs would have been due,
 -- as though it had been sent then. An order that a later message claims is not theirs either.
 with held_out as (

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'campaign_id', 'customer_id']) }}
+
 -- Whom the next run enrols: those who have stood in their stage for longest come first, up to the
 -- campaign's limit for a run. The held-out share counts towards it, so that every run holds out the
 -- same share. It is drawn from the ids, once; what was recorded at an enrolment then stands.

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'campaign_id', 'customer_id']) }}
+
 -- When a message is due, or would be for those held out: some days after the stage in which the
 -- customer was enrolled began, and not before the campaign or the enrolment.
 with enrolments as (

@@ -3,10 +3,7 @@
     incremental_strategy='replace_changed',
     unique_key=['tenant_id', 'campaign_id', 'customer_id'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'campaign_id', 'customer_id'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
 with due as (

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'campaign_id', 'enrolled_customer_id']) }}
+
 with enrolments as (
     select * from {{ ref('stg_winback__enrolments') }}
 ),

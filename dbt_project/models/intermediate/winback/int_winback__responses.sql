@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'campaign_id', 'customer_id']) }}
+
 -- What people did with a message: e-mail touchpoints after it, inside its window. One that names a
 -- campaign, by its id or the id of its flow, answers that campaign only; one that names something
 -- else answers another mail; one that names nothing answers the latest message.

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'campaign_id', 'customer_id']) }}
+
 -- Each message claims the first counted order after it and inside its campaign's window. Of several
 -- messages that claim one order, the latest has won the customer back; the others have not.
 with enrolments as (

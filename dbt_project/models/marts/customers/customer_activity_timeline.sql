@@ -1,10 +1,7 @@
 {{ config(
     unique_key=['tenant_id', 'activity_id'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'activity_id'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id', 'occurred_at']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id', 'occurred_at']}],
 ) }}
 
 with order_activities as (

@@ -1,7 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'campaign_id', 'customer_id'],
     indexes=[
-        {'columns': ['tenant_id', 'campaign_id', 'customer_id'], 'unique': true},
         {'columns': ['tenant_id', 'customer_id']},
         {'columns': ['status']},
     ],

@@ -12,6 +12,10 @@ touchpoint_activities as (
     select * from {{ ref('int_timeline__touchpoints') }}
 ),
 
+campaign_activities as (
+    select * from {{ ref('int_timeline__campaigns') }}
+),
+
 client_events as (
     select * from {{ ref('int_customers__client_events') }}
 ),
@@ -89,6 +93,8 @@ all_activities as (
     select * from order_activities
     union all
     select * from touchpoint_activities
+    union all
+    select * from campaign_activities
     union all
     select * from client_activities
     union all

@@ -77,7 +77,12 @@ def up(
 ) -> None:
     """Start the database and the Dagster UI with its schedules; bring the tables up to date."""
     from orchestration import services
-    from orchestration.warehouse.database import check_version, engine, migrate
+    from orchestration.warehouse.database import (
+        check_version,
+        engine,
+        known_passwords,
+        migrate,
+    )
     from orchestration.warehouse.storage import make_folder
 
     settings = _settings()
@@ -92,7 +97,7 @@ def up(
         was_running = True
     database = engine(settings)
     version = check_version(database)
-    migrate(database)
+    migrate(database, known_passwords(settings))
     database.dispose()
     if settings.landing == str(settings.home / "landing"):
         make_folder(Path(settings.landing))
@@ -638,22 +643,15 @@ def _settings() -> Settings:
 def _address(settings: Settings, role: str | None) -> Any:
     from orchestration.warehouse.database import database_url
 
-    if settings.uses_embedded_database:
-        from orchestration.warehouse.postgres import OWNER, EmbeddedServer
+    if role and settings.uses_embedded_database:
+        from orchestration.warehouse.postgres import EmbeddedServer
 
-        server = EmbeddedServer(settings)
-        known = server.credentials()
-        if role and known and role not in known:
+        known = EmbeddedServer(settings).credentials()
+        if known and role not in known:
             raise typer.BadParameter(
                 f"there is no role {role}; known: {', '.join(sorted(known))}", param_hint="--role"
             )
-        return server.url(role or OWNER)
-    address = database_url(settings)
-    if role and role != address.username:
-        raise typer.BadParameter(
-            f"JOURNEY_DATABASE_URL has the password of {address.username} only", param_hint="--role"
-        )
-    return address
+    return database_url(settings, role)
 
 
 def _pasteable(address: Any) -> str:

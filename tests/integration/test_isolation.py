@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -15,6 +19,7 @@ from orchestration.warehouse.builds import parse_as_of
 from orchestration.warehouse.database import engine, parse_url, tenant_transaction
 from orchestration.warehouse.roles import DASHBOARD, READER, SENDER, STAFF
 
+IS_LONG = os.environ.get("JOURNEY_LONG") == "1"
 Connection = psycopg.Connection[tuple[object, ...]]
 
 AS_OF = parse_as_of("2026-07-01T00:00:00Z")
@@ -461,3 +466,72 @@ def test_only_our_roles_get_into_the_database(built_once: Settings, owner: Conne
             connect(built_once, "bystander")
     finally:
         owner.execute("drop role bystander")
+
+
+REBUILT = ("orders", "customer_cohorts", "journey_analytics", "loyalty_overview")
+DROPPED = "journey_funnel"
+READS, READERS = (10_000, 2) if IS_LONG else (200, 2)
+LEAST_REBUILDS = 2
+READS_PER_CONNECTION = 25
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("readers")
+def test_reads_during_rebuilds(built_once: Settings, owner: Connection) -> None:
+    """Prevents: a table that is missing, empty, half-written or open to all for the instant in
+    which a build replaces its rows, or makes it."""
+    expected = {
+        mart: column(owner, f"select count(*) from marts.{mart} where tenant_id = %s", OWN)[0]
+        for mart in (*REBUILT, DROPPED)
+    }
+    assert all(expected.values())
+    reads = 0
+    is_over = threading.Event()
+
+    def read(number: int) -> list[str]:
+        nonlocal reads
+        problems: list[str] = []
+        marts_to_read = itertools.cycle(expected)
+        while not is_over.is_set():
+            with connect(built_once, MEMBER if number % 2 == 0 else STRANGER) as reader:
+                for mart in itertools.islice(marts_to_read, READS_PER_CONNECTION):
+                    problems += look(reader, mart, number % 2 == 0)
+                    reads += 1
+        return problems
+
+    def look(reader: Connection, mart: str, is_member: bool) -> list[str]:
+        rows = f"select count(*), count(*) filter (where tenant_id <> '{OWN}') from marts.{mart}"
+        try:
+            found = reader.execute(rows).fetchone()
+        except psycopg.errors.UndefinedTable as error:
+            return [] if mart == DROPPED else [str(error)]
+        except psycopg.Error as error:
+            return [f"{mart}: {error}"]
+        right = (expected[mart] if is_member else 0, 0)
+        return [] if found == right else [f"{mart}: {found} instead of {right}"]
+
+    rebuilds = 0
+    with ThreadPoolExecutor(READERS) as pool:
+        looking = [pool.submit(read, number) for number in range(READERS)]
+        try:
+            while (reads < READS or rebuilds < LEAST_REBUILDS) and not any(
+                one.done() for one in looking
+            ):
+                owner.execute(f"drop table marts.{DROPPED}")
+                for mart in REBUILT:
+                    # every row is wrong, so that every row is replaced
+                    owner.execute(f"update marts.{mart} set currency = 'XXX'")
+                report = transform(
+                    built_once,
+                    AS_OF,
+                    select=[*REBUILT, DROPPED],
+                    with_tests_of_selected=False,
+                    full_refresh=rebuilds % 2 == 0,
+                )
+                report.require_success()
+                rebuilds += 1
+        finally:
+            is_over.set()
+    problems = [problem for one in looking for problem in one.result()]
+    assert not problems, problems[:5]
+    assert reads >= READS

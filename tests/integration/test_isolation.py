@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from orchestration.doctor import Check, examine
 from orchestration.settings import Settings
 from orchestration.transform import transform
 from orchestration.warehouse.builds import parse_as_of
@@ -180,6 +181,20 @@ def test_what_would_open_a_table_is_found(owner: Connection, accident: str, foun
         owner.execute(accident)
         with pytest.raises(psycopg.errors.RaiseException, match=re.escape(found)):
             owner.execute("select access.require_protection()")
+
+
+def test_the_doctor_tells_what_readers_could_see(built_once: Settings, owner: Connection) -> None:
+    """Prevents: an open table that nobody notices until the next build."""
+
+    def database() -> Check:
+        return next(check for check in examine(built_once) if check.name == "database")
+
+    assert database().ok
+    owner.execute("grant select on marts.orders to public")
+    try:
+        assert "marts.orders everybody may select it" in database().found
+    finally:
+        owner.execute("revoke select on marts.orders from public")
 
 
 def test_a_build_mends_a_mart_and_refuses_what_it_cannot_mend(

@@ -13,7 +13,7 @@ from typing import Any
 from orchestration.seeds.files import SeedError
 from orchestration.settings import Settings
 from orchestration.warehouse.builds import Build, build_of_run, building, locked, parse_as_of
-from orchestration.warehouse.database import engine, migrate
+from orchestration.warehouse.database import engine, known_passwords, migrate
 from orchestration.warehouse.errors import DatabaseUnavailable, JourneyError, StorageError
 
 PROGRESS_LOGGER = "orchestration"
@@ -119,7 +119,7 @@ def build(
     instant = parse_as_of(as_of) if isinstance(as_of, str) else as_of
     database = engine(settings)
     try:
-        migrate(database)
+        migrate(database, known_passwords(settings))
         with locked(database):
             pass
         from orchestration.defs.run import run_job

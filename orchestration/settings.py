@@ -32,6 +32,11 @@ class Settings(BaseSettings):
         description="Where files arrive: a folder, or s3:// or gs:// (default: home/landing).",
     )
 
+    role_passwords: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Passwords of an external database's logins beside that of its address.",
+    )
+
     @field_validator("home")
     @classmethod
     def _absolute_home(cls, home: Path) -> Path:

@@ -40,8 +40,14 @@ KEPT_STATE: dict[str, tuple[str, ...]] = {
     "customer_segments": ("customer_count",),
 }
 """What remembers earlier builds on purpose: whole tables, or columns of a table."""
-NAMED_BY_ORDER = {"customer_identities": ("source",), "stage_transitions": ("transition_id",)}
-"""Columns that follow from which file came first, beside the ids of the customers."""
+NAMED_BY_ORDER = {
+    "customer_identities": ("source",),
+    "stage_transitions": ("transition_id",),
+    "loyalty_accounts": ("referral_code",),
+    "points_lots": ("lot_id",),
+}
+"""Columns that follow from which file came first or from the name of the tenant, beside the ids of
+the customers."""
 SHOWN = 6
 NONE: Counter[str] = Counter()
 

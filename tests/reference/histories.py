@@ -344,6 +344,7 @@ class _Drawing:
         self._coupons()
         for person in self.people:
             self._gifts(person)
+            self._adjustments(person)
         self.random = random
 
     def rules(self, tenant: Tenant) -> Iterator[ManualRule]:
@@ -600,6 +601,22 @@ class _Drawing:
                     "email": self._email(random.choice(self.people)),
                     "claimed_at": min(at, self.as_of) if random.random() < 0.9 else at,
                 }))  # fmt: skip
+
+    def _adjustments(self, person: Person) -> None:
+        """Points given by hand, and taken, now and then for nobody that is known."""
+        random = self.random
+        for _ in range(random.choice((0, 0, 1, 3))):
+            row: Values = {
+                "id": self._id("a-"),
+                "email": self._email(person),
+                "phone": self._phone(person),
+                "type": random.choice(("earn_bonus", "earn_birthday", "adjustment")),
+                "points": random.choice((10, 200, 700)),
+                "occurred_at": self._at(person),
+            }
+            if row["type"] == "adjustment":
+                row["points"] *= random.choice((1, -1))
+            self._versions("loyalty_adjustments", row, lambda row: {"points": row["points"] // 2})
 
     def _refunds(self, order_id: str, at: datetime, total: Decimal) -> Values:
         random = self.random

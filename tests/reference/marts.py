@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from . import affinity, clients, consent, coupons, gifts, rfm, segments, shops, stages
+from . import affinity, clients, consent, coupons, gifts, loyalty, rfm, segments, shops, stages
 from .identity import Identities, Key, resolve, sightings_of
 from .money import ZERO, Order, order_ids_of, orders_of, rounded
 from .records import Record, Values, current_records, email_of, of_source
@@ -82,6 +82,7 @@ def derive(
     shops.add_shops(tables, orders, records, who, tenant, seeds, as_of)
     gifts.add_gifts(tables, orders, records, who, tenant, seeds, as_of)
     coupons.add_coupons(tables, orders, records, as_of)
+    loyalty.add_loyalty(tables, orders, records, who, touchpoints, tenant, seeds, as_of)
     clients.add_clients(tables, records, who, tenant, seeds, as_of)
     return marts
 

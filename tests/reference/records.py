@@ -28,6 +28,7 @@ EVENT_TIMES = {
     "consent_changes": "changed_at",
     "contacts": "updated_at",
     "client_journey_events": "occurred_at",
+    "loyalty_adjustments": "occurred_at",
     "gifts": "created_at",
     "gift_claims": "claimed_at",
     "coupons": "updated_at",

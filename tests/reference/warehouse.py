@@ -46,6 +46,8 @@ KEYS = {
     "purchase_frequency": ("shop_id", "bucket"),
     "purchase_decay": ("shop_id", "bucket"),
     "seasonal_sales": ("shop_id", "month_of_year"),
+    "loyalty_accounts": ("customer_id",),
+    "points_lots": ("lot_id",),
     "gifts": ("gift_id",),
     "gift_claims": ("gift_claim_id",),
     "gift_overview": (),

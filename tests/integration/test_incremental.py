@@ -120,6 +120,18 @@ def warehouses(worlds_warehouse: Worlds) -> Warehouses:
         )
 
 
+def test_members_were_merged_on_the_way(warehouses: Warehouses) -> None:
+    """Prevents the proofs below from saying nothing about points, gifts and uses that changed hands
+    because nobody who had some was ever merged."""
+    rows = warehouses.step_by_step
+    for table in ("points_transactions", "gifts", "coupon_uses"):
+        assert any(
+            rows.get((world.tenant.tenant_id, f"marts.{table}"), NONE)
+            for world in warehouses.worlds
+            if rows.get((world.tenant.tenant_id, "marts.customer_redirects"), NONE)
+        )
+
+
 @pytest.mark.long
 def test_a_full_refresh_changes_nothing(warehouses: Warehouses) -> None:
     """Prevents a row that only a rebuild from nothing would bring, change or take away."""

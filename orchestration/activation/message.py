@@ -12,6 +12,8 @@ OUTPUTS: Mapping[str, str] = MappingProxyType(
     {
         "winback": "sync_klaviyo__winback_events",
         "loyalty": "sync_klaviyo__loyalty_events",
+        "gifts": "sync_klaviyo__gift_deliveries",
+        "discount_codes": "sync_shopify__discount_codes",
         "client_advice": "sync_webhook__next_best_actions",
         "client_events": "sync_klaviyo__next_best_actions",
     }

@@ -42,6 +42,8 @@ class Column:
     data_type: str
     description: str = ""
     required: bool = False
+    required_for: tuple[str, tuple[str, ...]] | None = None
+    """A column that says what the row is, and of which kinds this one must not be empty."""
     allowed: tuple[str, ...] = ()
     shape: str | None = None
     """For jsonb: `list` or `object` when nothing else will do."""
@@ -185,6 +187,12 @@ def parse_contract(table: Mapping[str, Any], place: str) -> Contract:
     for column_name in names:
         if names.count(column_name) > 1:
             raise ContractError(f"{where}: column {column_name} is declared twice")
+    for column in columns:
+        if column.required_for and column.required_for[0] not in names:
+            raise ContractError(
+                f"{where}, column {column.name}: required_for names {column.required_for[0]}, "
+                "which is no column"
+            )
     contract = Contract(
         source=name,
         description=str(table.get("description", "")),
@@ -221,7 +229,7 @@ def _column(column: Mapping[str, Any], where: str) -> Column:
         raise ContractError(f"{where}: data_type {data_type!r} is none of {', '.join(DATA_TYPES)}")
     meta = _meta(column)
     unknown = set(meta) - {
-        "required", "allowed", "shape", "minimum", "maximum", "amounts", "texts",
+        "required", "required_for", "allowed", "shape", "minimum", "maximum", "amounts", "texts",
     }  # fmt: skip
     if unknown:
         raise ContractError(f"{where}: unknown meta {', '.join(sorted(unknown))}")
@@ -240,6 +248,7 @@ def _column(column: Mapping[str, Any], where: str) -> Column:
         data_type=str(data_type),
         description=str(column.get("description", "")),
         required=_flag(meta.get("required", False), f"{where}: required"),
+        required_for=_kinds(meta.get("required_for"), f"{where}: required_for"),
         allowed=allowed,
         shape=shape,
         minimum=minimum,
@@ -284,6 +293,15 @@ def _erasure(value: object, names: list[str], where: str) -> Erasure:
     if value.get("before") not in names or not shows or not set(becomes) <= set(names):
         raise ContractError(f"{where}: before and becomes name columns, and shows says whom")
     return Erasure(value["before"], dict(shows), dict(becomes), value.get("kept"))
+
+
+def _kinds(value: object, where: str) -> tuple[str, tuple[str, ...]] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise ContractError(f"{where} names one column with its kinds, not {value!r}")
+    ((column, kinds),) = value.items()
+    return str(column), _strings(kinds, where)
 
 
 def _limit(value: object, data_type: str, where: str) -> int | None:

@@ -15,6 +15,14 @@ client_events as (
     select * from {{ ref('sync_klaviyo__next_best_actions') }}
 ),
 
+gift_deliveries as (
+    select * from {{ ref('sync_klaviyo__gift_deliveries') }}
+),
+
+discount_codes as (
+    select * from {{ ref('sync_shopify__discount_codes') }}
+),
+
 messages as (
     select message_id from winback_events
 
@@ -29,6 +37,14 @@ messages as (
     union all
 
     select message_id from client_events
+
+    union all
+
+    select message_id from gift_deliveries
+
+    union all
+
+    select message_id from discount_codes
 )
 
 select

@@ -398,7 +398,7 @@ def _remember(
 
 
 def _keep_apart(cursor: psycopg.Cursor[Any], request: Request, person: _Person) -> None:
-    """Let what the person shared with many stay over its cap, or it would make them one customer."""
+    """Let what the person shared with many stay over its cap: it is not one customer's."""
     if not _exists(cursor, "intermediate.int_identity__capped"):
         return
     cursor.execute(

@@ -184,6 +184,8 @@ class _Run:
         self._tenant_id = tenant_id
         self._world = world
         self._loaded = -1
+        self._reached = 0
+        self._was_stopped = False
         self._campaign_messages: Counter[str] = Counter()
         with connection.begin():
             self._build = self._require_gate()
@@ -213,6 +215,9 @@ class _Run:
                     if caller is not None and not self._deliver(output, name, caller):
                         callers[name] = None
         self._count_rest(outputs)
+        # a run that reaches nobody is no success
+        reached_somebody = self._reached > 0 or not any(wanted.values())
+        self.report.is_complete = not self._was_stopped and reached_somebody
 
     def _enrol(self, destination: str) -> None:
         """Write down who takes part before any campaign writes to them."""
@@ -327,8 +332,9 @@ class _Run:
             needed = [destination.secret_variable]
             if destination.default_url is None:
                 needed.append(destination.url_variable)
-            self._leave_off(f"{name} is not connected: set {' and '.join(needed)}")
+            self.report.notes.append(f"{name} is not connected: set {' and '.join(needed)}")
             return None
+        self._reached += 1
         return callers.enter_context(
             Caller(
                 account,
@@ -351,7 +357,7 @@ class _Run:
         return True
 
     def _leave_off(self, note: str) -> None:
-        self.report.is_complete = False
+        self._was_stopped = True
         self.report.notes.append(note)
 
     def _count_rest(self, outputs: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from orchestration.defs.models import dbt_models
 from orchestration.defs.outputs import output_assets
 from orchestration.defs.raw import raw_assets
 from orchestration.defs.redemptions import DECISIONS, redemption_decisions
+from orchestration.defs.winback import RECORDS
 from orchestration.settings import Settings, get_settings
 from orchestration.transform import load_manifest_json
 
@@ -31,6 +32,7 @@ def make_definitions(settings: Settings) -> dg.Definitions:
             dbt_models(settings, manifest),
             DECISIONS,
             redemption_decisions(settings),
+            *RECORDS,
             output_assets(settings),
         ],
         jobs=[warehouse_build],

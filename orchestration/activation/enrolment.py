@@ -1,97 +1,129 @@
-"""Who takes part in a win-back campaign: written down once, before anything is sent."""
+"""Who takes part in a win-back campaign: decided once, written once, before anything is sent.
+
+The latest whole build says who is next and who is held out (`int_winback__candidates`: those who
+have stood in their stage for longest come first, up to `max_recipients_per_run`, which counts the
+held-out share as well). An enrolment stands at that build's instant and shows in later builds, so
+a run that is repeated after a crash enrols nobody more.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
 import sqlalchemy
-from sqlalchemy import text
 
-from orchestration.warehouse.builds import Build
+from orchestration.activation.gate import GateClosed, require_success
+from orchestration.warehouse.builds import Build, hold_still
 
-_TABLE = text(
+
+@dataclass(frozen=True)
+class Enrolled:
+    """How many people a run enrolled in one campaign."""
+
+    tenant_id: str
+    campaign_id: str
+    recipients: int
+    """To whom the message goes."""
+    held_out: int
+    """Who get nothing, for comparison."""
+
+
+def enrol(
+    connection: sqlalchemy.Connection, build: Build, tenant_id: str | None = None
+) -> tuple[Enrolled, ...]:
+    """Enrol whom the build names next, in the transaction of the caller.
+
+    Nobody is enrolled in a campaign twice, also not under an id that was merged since. Runs of one
+    tenant wait for each other, and no build begins before the transaction ends.
+
+    Args:
+        connection: in a transaction that commits before the first message is sent.
+        build: what the gate let through.
+        tenant_id: only this tenant; everyone by default.
+
+    Returns:
+        The campaigns that got anybody, by tenant and campaign.
+
+    Raises:
+        BuildRunning: a build is changing the marts.
+        GateClosed: a newer build has changed them since the gate.
     """
-    create table if not exists outbox.campaign_enrolments (
-        tenant_id text not null,
-        campaign_id text not null,
-        customer_id text not null,
-        enrolled_at timestamptz not null,
-        is_held_out boolean not null,
-        build_id uuid not null,
-        created_at timestamptz not null,
-        primary key (tenant_id, campaign_id, customer_id)
+    hold_still(connection)
+    latest = require_success(connection)
+    if latest.build_id != build.build_id:
+        raise GateClosed(
+            f"Build {latest.build_id} has replaced the marts of build {build.build_id}, so nobody "
+            "was enrolled. Deliver again."
+        )
+    connection.exec_driver_sql("set local synchronous_commit = on")
+    tenants = connection.scalars(_TENANTS, {"tenant_id": tenant_id}).all()
+    return tuple(
+        enrolled for tenant in tenants for enrolled in _enrol_tenant(connection, build, tenant)
     )
+
+
+def _enrol_tenant(
+    connection: sqlalchemy.Connection, build: Build, tenant_id: str
+) -> list[Enrolled]:
+    connection.execute(
+        sqlalchemy.text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"),
+        {"name": f"enrolments of {tenant_id}"},
+    )
+    rows = connection.execute(
+        _ENROL,
+        {
+            "tenant_id": tenant_id,
+            "enrolled_at": build.as_of,
+            "build_id": build.build_id,
+            "created_at": datetime.now(UTC),
+        },
+    )
+    return [Enrolled(**row) for row in rows.mappings()]
+
+
+_TENANTS = sqlalchemy.text(
+    """
+    select tenant_id
+    from seeds.tenants
+    where cast(:tenant_id as text) is null or tenant_id = :tenant_id
+    order by tenant_id
     """
 )
-_ENROL = text(
+# the build cannot know who was enrolled at its own instant or after it
+_ENROL = sqlalchemy.text(
     """
-    with enrolled as (
+    with added as (
+        insert into outbox.campaign_enrolments (
+            tenant_id, campaign_id, customer_id, enrolled_at, is_held_out, build_id, created_at
+        )
         select
-            enrolments.tenant_id,
-            enrolments.campaign_id,
-            coalesce(redirects.customer_id, enrolments.customer_id) as customer_id
-        from outbox.campaign_enrolments as enrolments
-        left join marts.customer_redirects as redirects
-            on
-                enrolments.tenant_id = redirects.tenant_id
-                and enrolments.customer_id = redirects.old_customer_id
-    ),
-
-    numbered as (
-        select
-            eligibility.tenant_id,
-            eligibility.campaign_id,
-            eligibility.customer_id,
-            campaigns.max_recipients_per_run,
-            not exists (
-                select 1
-                from sync.sync_klaviyo__winback_events as messages
-                where
-                    eligibility.tenant_id = messages.tenant_id
-                    and eligibility.customer_id = messages.customer_id
-                    and messages.payload #>> '{data,attributes,properties,campaign_id}'
-                    = eligibility.campaign_id
-            ) as is_held_out,
-            row_number() over (
-                partition by eligibility.tenant_id, eligibility.campaign_id
-                order by eligibility.stage_since, eligibility.customer_id
-            ) as place
-        from marts.winback_eligibility as eligibility
-        inner join marts.winback_campaigns as campaigns
-            on
-                eligibility.tenant_id = campaigns.tenant_id
-                and eligibility.campaign_id = campaigns.campaign_id
+            tenant_id, campaign_id, customer_id, :enrolled_at, is_held_out, :build_id, :created_at
+        from intermediate.int_winback__candidates as candidates
         where
-            eligibility.is_eligible
-            and (cast(:tenant_id as text) is null or eligibility.tenant_id = :tenant_id)
+            tenant_id = :tenant_id
             and not exists (
                 select 1
-                from enrolled
+                from outbox.campaign_enrolments as enrolments
+                left join marts.customer_redirects as redirects
+                    on
+                        enrolments.tenant_id = redirects.tenant_id
+                        and enrolments.customer_id = redirects.old_customer_id
                 where
-                    eligibility.tenant_id = enrolled.tenant_id
-                    and eligibility.campaign_id = enrolled.campaign_id
-                    and eligibility.customer_id = enrolled.customer_id
+                    candidates.tenant_id = enrolments.tenant_id
+                    and candidates.campaign_id = enrolments.campaign_id
+                    and candidates.customer_id
+                    in (enrolments.customer_id, redirects.customer_id)
             )
-    )
-
-    insert into outbox.campaign_enrolments (
-        tenant_id, campaign_id, customer_id, enrolled_at, is_held_out, build_id, created_at
+        returning tenant_id, campaign_id, is_held_out
     )
     select
-        tenant_id, campaign_id, customer_id, :enrolled_at, is_held_out, :build_id, :enrolled_at
-    from numbered
-    where place <= max_recipients_per_run
+        tenant_id,
+        campaign_id,
+        count(*) filter (where not is_held_out) as recipients,
+        count(*) filter (where is_held_out) as held_out
+    from added
+    group by tenant_id, campaign_id
+    order by campaign_id
     """
 )
-
-
-def make_table(connection: sqlalchemy.Connection) -> None:
-    """Make the table of enrolments unless it stands."""
-    connection.execute(_TABLE)
-
-
-def enrol(connection: sqlalchemy.Connection, build: Build, tenant_id: str | None = None) -> int:
-    """Enrol whom the build found eligible, once per campaign; returns how many.
-
-    At most `max_recipients_per_run` of a campaign, those in the stage for longest first.
-    """
-    values = {"tenant_id": tenant_id, "enrolled_at": build.as_of, "build_id": build.build_id}
-    return connection.execute(_ENROL, values).rowcount

@@ -31,7 +31,7 @@ from orchestration.activation.destinations.base import (
     Outcome,
     judge,
 )
-from orchestration.activation.enrolment import enrol, make_table
+from orchestration.activation.enrolment import enrol
 from orchestration.activation.gate import GateClosed, require_fresh, require_success
 from orchestration.activation.message import OUTPUTS, Message
 from orchestration.activation.rates import Limits
@@ -197,7 +197,6 @@ class _Run:
         """Send everything that is due, destination by destination as far as each goes."""
         with self._connection.begin():
             self._require_gate()
-            make_table(self._connection)
             outbox.settle_interrupted(self._connection, self._tenant_id, self._now())
             wanted = {
                 output: outbox.require_declared(self._connection, output, self._tenant_id)

@@ -20,6 +20,7 @@ CHANGED = (
     "marts.winback_campaigns",
     "marts.winback_eligibility",
     "intermediate.int_tenants__settings",
+    "intermediate.int_winback__candidates",
     "sync.sync_klaviyo__loyalty_events",
     "sync.sync_klaviyo__winback_events",
     "sync.sync_klaviyo__next_best_actions",
@@ -32,6 +33,7 @@ CHANGED = (
     "raw.eventbrite_orders",
     "raw.phone_numbers",
     "outbox.deliveries",
+    "outbox.campaign_enrolments",
     "outbox.switches",
     "ops.builds",
 )
@@ -56,7 +58,6 @@ def keep(connection: sqlalchemy.Connection) -> None:
 
 def restore(connection: sqlalchemy.Connection) -> None:
     """Bring the tables back to what they held."""
-    connection.exec_driver_sql("drop table if exists outbox.campaign_enrolments")
     connection.exec_driver_sql("delete from ops.loads where source = 'test'")
     for table in CHANGED:
         columns = ", ".join(
@@ -101,7 +102,11 @@ def forget_everybody(connection: sqlalchemy.Connection) -> None:
         )
         # the row to copy is never due
         connection.exec_driver_sql(f"update {table} set not_before = '{NEVER}'")
-    connection.exec_driver_sql("update marts.winback_eligibility set is_eligible = false")
+    # so that nobody but those of the test is enrolled
+    connection.exec_driver_sql(
+        "delete from intermediate.int_winback__candidates where customer_id <> (select "
+        f"min(customer_id) from intermediate.int_winback__candidates where tenant_id = '{TENANT}')"
+    )
 
 
 def add_people(connection: sqlalchemy.Connection, *names: str) -> None:
@@ -145,16 +150,17 @@ def event(message_id: str, name: str, at: datetime, **properties: object) -> dic
     }
 
 
-def add_invitations(connection: sqlalchemy.Connection, at: datetime, *names: str) -> None:
-    """A win-back message for each, whom the campaign may address."""
+def add_candidates(connection: sqlalchemy.Connection, *names: str) -> None:
+    """People whom the next delivery enrols in the campaign."""
     clone(
         connection,
-        "marts.winback_eligibility",
-        *(
-            {"campaign_id": CAMPAIGN, "customer_id": name, "is_eligible": True, "reason": None}
-            for name in names
-        ),
+        "intermediate.int_winback__candidates",
+        *({"campaign_id": CAMPAIGN, "customer_id": name, "is_held_out": False} for name in names),
     )
+
+
+def add_invitations(connection: sqlalchemy.Connection, at: datetime, *names: str) -> None:
+    """A win-back message for each."""
     clone(
         connection,
         WINBACK,

@@ -39,6 +39,7 @@ def test_two_processes_migrate_a_new_database_at_the_same_time(empty_database: s
             "raw.phone_numbers",
             "outbox.deliveries",
             "outbox.redemption_decisions",
+            "outbox.campaign_enrolments",
             "outbox.switches",
         }
     for engine in engines:

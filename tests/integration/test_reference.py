@@ -16,9 +16,17 @@ import pytest
 
 from tests.reference.histories import World, draw_world, edge_world
 from tests.reference.identity import joined
-from tests.reference.marts import Marts, derive
+from tests.reference.marts import Marts
 from tests.reference.seeds import Seeds
-from tests.reference.warehouse import KEYS, Project, Warehouse, disagreements, shrink
+from tests.reference.warehouse import (
+    KEYS,
+    Project,
+    Warehouse,
+    disagreements,
+    expected_marts,
+    outbox_of,
+    shrink,
+)
 
 from .conftest import Worlds
 
@@ -44,7 +52,7 @@ class Checked:
 
     def marts(self, world: World) -> Marts:
         """What the rules say of a world."""
-        return derive(world.loaded(), world.tenant, self.seeds, world.rules, AS_OF)
+        return expected_marts(world, self.seeds, AS_OF)
 
     def is_contested(self, world: World) -> bool:
         """Whether a veto or a rule of somebody's hand decides who is who."""
@@ -77,6 +85,8 @@ class Checked:
     def _built(self, worlds: list[World]) -> Iterator[Warehouse]:
         with self._opened(worlds) as warehouse:
             warehouse.load_all()
+            for world in worlds:
+                warehouse.record(world.tenant.tenant_id, outbox_of(world, self.seeds, AS_OF))
             warehouse.build(AS_OF)
             yield warehouse
 

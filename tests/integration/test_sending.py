@@ -31,6 +31,7 @@ from tests.conftest import BUILT_TEMPLATE, fresh_database, set_environment
 from tests.destinations.people import (
     CAMPAIGN,
     TENANT,
+    add_candidates,
     add_invitations,
     add_news,
     add_people,
@@ -344,15 +345,12 @@ def test_what_changed_since_the_build_is_seen_before_sending(
 ) -> None:
     """Prevents: mail to people who withdrew, were erased, bought, or had it, after the build; each
     case is one person, whose message is skipped for that reason while the others get theirs."""
-    from orchestration.activation.enrolment import make_table
-
     server = serve()
     with bare.begin() as connection:
-        make_table(connection)
-        add_people(connection, *CHANGES, "nothing-changed", "bought-long-ago", "came-back")
-        add_invitations(
-            connection, NOW - HOUR, *CHANGES, "nothing-changed", "bought-long-ago", "came-back"
-        )
+        everybody = (*CHANGES, "nothing-changed", "bought-long-ago", "came-back")
+        add_people(connection, *everybody)
+        add_candidates(connection, *everybody)
+        add_invitations(connection, NOW - HOUR, *everybody)
         load = connection.execute(
             text(
                 "insert into ops.loads (tenant_id, source, file, sha256, bytes, status, "
@@ -479,6 +477,7 @@ def test_a_campaign_obeys_its_seed_at_once(
     names = [f"p{number}" for number in range(4)]
     with bare.begin() as connection:
         add_people(connection, *names)
+        add_candidates(connection, *names)
         add_invitations(connection, NOW - HOUR, *names)
 
     def say(folder: str, **values: str) -> SendReport:
@@ -500,16 +499,18 @@ def test_a_campaign_obeys_its_seed_at_once(
 def test_nobody_hears_from_a_campaign_without_being_enrolled(
     built: Settings, bare: sqlalchemy.Engine, serve: Serve
 ) -> None:
-    """Prevents: recipients whom no later build knows, and more of them per run than allowed."""
+    """Prevents: recipients of whom no later build knows."""
     server = serve()
     names = [f"p{number}" for number in range(3)]
     with bare.begin() as connection:
         add_people(connection, *names)
+        add_candidates(connection, *names[:2])
         add_invitations(connection, NOW - HOUR, *names)
-        connection.execute(text("update marts.winback_campaigns set max_recipients_per_run = 2"))
     report = send_now(built, "winback")
     assert (report.total("sent"), report.total("waiting")) == (2, 1)
-    assert Counter(states(bare).values())[("waiting", "not_enrolled")] == 1
+    assert states(bare)["winback-p2"] == ("waiting", "not_enrolled")
+    with bare.begin() as connection:
+        add_candidates(connection, names[2])
     assert send_now(built, "winback").total("sent") == 1
     assert len(server.events) == 3
 

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from .records import VERSION_COLUMNS, Values
 from .seeds import ManualRule, Tenant
+from .winback import CODE, FLOW, Campaign, draw_campaigns
 
 DAY, SECOND = timedelta(hours=24), timedelta(seconds=1)
 PLACES = (
@@ -109,6 +110,7 @@ class World:
     tenant: Tenant
     steps: tuple[tuple[File, ...], ...]
     rules: tuple[ManualRule, ...] = ()
+    campaigns: tuple[Campaign, ...] = ()
 
     def loaded(self) -> list[tuple[str, tuple[Values, ...]]]:
         """(source, rows) of every file in the order of the loads: by step, then by path."""
@@ -124,6 +126,7 @@ class World:
     def describe(self) -> str:
         """Everything needed to see what happened, and to draw the world again."""
         lines = [f"world {self.seed}: {self.tenant}", *(str(rule) for rule in self.rules)]
+        lines += [str(campaign) for campaign in self.campaigns]
         for number, step in enumerate(self.steps, start=1):
             for file in in_path_order(step):
                 lines.append(f"  step {number}, {file.source}/{file.name}")
@@ -196,11 +199,13 @@ def draw_world(
     tenant = Tenant(f"w{seed:06d}", zone, currency, region, random.choice(SETTINGS))
     drawn = _Drawing(random, as_of, currencies.split(), (national, international), is_order_free)
     drawn.draw()
+    drawn.rows += _returning_people(seed, as_of, currency)
     return World(
         seed,
         tenant,
         tuple(_delivered(random, drawn.rows, steps, is_order_free)),
         tuple(drawn.rules()) if has_rules else (),
+        draw_campaigns(seed, as_of),
     )
 
 
@@ -226,7 +231,9 @@ def edge_world(as_of: datetime) -> World:
             for prices in (("100",), ("100", "100"), ("300", "250"), ("1",)):
                 number += 1
                 for part, price in enumerate(prices):
-                    order = _plain_order(f"so-{number}-{part}", f"buyer{number}", at, price)
+                    order = _plain_order(
+                        f"so-{number}-{part}", f"buyer{number}", at, currency, price
+                    )
                     if price != "1":
                         order |= _given_back(order, "60.00", at + late)
                     else:
@@ -236,13 +243,15 @@ def edge_world(as_of: datetime) -> World:
     return World(0, Tenant("edges", zone, currency, region), (files,))
 
 
-def _plain_order(order_id: str, buyer: str, at: datetime, price: str) -> Values:
+def _plain_order(
+    order_id: str, buyer: str, at: datetime, currency: str, price: str = "100"
+) -> Values:
     return {
         "id": order_id,
         "email": f"{buyer}@mail.example",
         "created_at": at,
         "updated_at": at,
-        "currency": "EUR",
+        "currency": currency,
         "financial_status": "paid",
         "total_price": Decimal(price),
     }
@@ -256,6 +265,64 @@ def _given_back(order: Values, amount: str, at: datetime) -> Values:
             {"id": f"{order['id']}-r", "created_at": at.isoformat(), "transactions": [moved]}
         ],
     }
+
+
+def _returning_people(seed: int, as_of: datetime, currency: str) -> Iterator[tuple[str, Values]]:
+    """People who bought long ago and do something around one instant, as after a message."""
+    random = Random(f"returning people of {seed}")
+    for number in range(random.choice((2, 3))):
+        email = f"back{number}@mail.example"
+        long_ago = as_of - random.choice((150, 200, 250, 300)) * DAY
+        yield "shopify_orders", _plain_order(f"b-{number}", f"back{number}", long_ago, currency)
+        if random.random() < 0.9:
+            yield (
+                "consent_changes",
+                {
+                    "id": f"bc-{number}",
+                    "email": email,
+                    "channel": "email",
+                    "subscribed": True,
+                    "changed_at": long_ago,
+                },
+            )
+        message_at = as_of - random.choice((5, 20, 40, 60)) * DAY
+        offsets = (0 * DAY, SECOND, DAY, 2 * DAY, 14 * DAY - SECOND, 14 * DAY, 29 * DAY)
+        for part in range(random.choice((0, 1, 3, 5))):
+            touchpoint = {
+                "id": f"bt-{number}-{part}",
+                "email": email,
+                "type": random.choice(
+                    ("email_open", "email_open", "email_click", "email_click", "email_unsubscribe")
+                ),
+                "occurred_at": min(message_at + random.choice(offsets), as_of),
+            }
+            yield "touchpoints", touchpoint | _campaign_named(touchpoint)
+        for part in range(random.choice((0, 0, 1, 2))):
+            at = min(message_at + random.choice(offsets), as_of)
+            order = _plain_order(f"b-{number}-{part}", f"back{number}", at, currency)
+            order["discount_codes"] = _codes(f"{seed} {order['id']}")
+            if random.random() < 0.3:
+                order |= _given_back(order, random.choice(("60.00", "100.00")), at + DAY)
+            yield "shopify_orders", order
+
+
+def _codes(order_id: str) -> list[Values]:
+    random = Random(f"codes of {order_id}")
+    codes = random.choice(((), (), (CODE,), (f" {CODE.lower()}",), ("OTHER", CODE)))
+    return [{"code": code, "amount": "1.00"} for code in codes]
+
+
+def _campaign_named(row: Values) -> Values:
+    """What an e-mail touchpoint says about the mail that it answers."""
+    if not row["type"].startswith("email_"):
+        return {}
+    random = Random(f"campaign of {row['id']}")
+    named = {"utm_campaign": random.choice((None, None, None, "c-a", " C-B ", "newsletter"))}
+    if random.random() < 0.3:
+        reference = random.choice(("C-A", "c-b", FLOW.lower(), "c-x"))
+        kind = random.choice(("campaign", "campaign", "product"))
+        named |= {"reference_type": kind, "reference_id": reference}
+    return named
 
 
 def _delivered(
@@ -447,6 +514,7 @@ class _Drawing:
             "customer": customer,
             "transactions": transactions,
             "line_items": self._lines(),
+            "discount_codes": _codes(order_id),
         }
         if status == "paid" and random.random() < 0.04:
             row["financial_status"] = "refunded"
@@ -556,6 +624,7 @@ class _Drawing:
             if random.random() < 0.7:
                 row["reference_type"] = "order" if random.random() < 0.9 else "basket"
                 row["reference_id"] = random.choice((*self.orders, "elsewhere-1", "elsewhere-2"))
+        row |= _campaign_named(row)
         self._versions("touchpoints", row, lambda _: {"collection": random.choice(COLLECTIONS)})
 
     def _purchase(self, person: Person) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
-from . import affinity, clients, consent, rfm, segments, shops, stages
+from . import affinity, clients, consent, rfm, segments, shops, stages, winback
 from .identity import Identities, Key, resolve, sightings_of
 from .money import ZERO, Order, order_ids_of, orders_of, rounded
 from .records import Record, Values, current_records, email_of, of_source
@@ -38,6 +39,8 @@ class Marts:
 
     refusals: set[tuple[Key, Key]] = field(default_factory=set)
     tables: dict[str, Rows] = field(default_factory=lambda: defaultdict(dict))
+    people: dict[str, winback.Person] = field(default_factory=dict)
+    """Every customer as campaigns see them."""
 
 
 def derive(
@@ -46,6 +49,8 @@ def derive(
     seeds: Seeds,
     rules: Iterable[ManualRule],
     as_of: datetime,
+    campaigns: Iterable[winback.Campaign] = (),
+    outbox: winback.Outbox = MappingProxyType({}),
 ) -> Marts:
     """The marts of a tenant whose files, (source, rows), were loaded in this order."""
     records = current_records(files, as_of)
@@ -72,13 +77,24 @@ def derive(
         owner = who.owner(sightings_of(record, tenant)[0].keys)
         if owner is not None:
             touchpoints[owner].append(record)
+    won = winback.wins(campaigns, outbox, orders, as_of)
     for customer_id in who.customers():
         own_orders = [order for order in orders if order.customer_id == customer_id]
-        life = _life(customer_id, who, own_orders, touchpoints[customer_id], records)
+        life = _life(customer_id, who, own_orders, touchpoints[customer_id], records, won)
         _add_customer(
             tables, customer_id, who, life, touchpoints[customer_id], records, answers,
             tenant, seeds, as_of,
         )  # fmt: skip
+        marts.people[customer_id] = winback.Person(
+            row={"customer_id": customer_id, **tables["customers"][customer_id,]},
+            stages=tuple(
+                (move.transitioned_at, move.to_stage)
+                for move in stages.transitions(life, tenant, seeds, as_of)
+            ),
+            orders=life.orders,
+            touchpoints=tuple(touchpoints[customer_id]),
+        )
+    winback.add_winback(tables, campaigns, outbox, marts.people, tenant.tenant_id, as_of)
     shops.add_shops(tables, orders, records, who, tenant, seeds, as_of)
     clients.add_clients(tables, records, who, tenant, seeds, as_of)
     return marts
@@ -109,6 +125,7 @@ def _life(
     orders: list[Order],
     touchpoints: list[Record],
     records: list[Record],
+    won: Mapping[str, str],
 ) -> Life:
     own = {key: one for key, one in who.identities.items() if one.customer_id == customer_id}
     seen = [identity.first_seen_at for identity in own.values()]
@@ -149,6 +166,7 @@ def _life(
         lead_reference=lead_reference,
         followed_up_at=followed_up_at,
         follow_up_reference=follow_up_reference,
+        won=won,
     )
 
 

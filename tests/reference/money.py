@@ -45,6 +45,7 @@ class Order:
     refunds: list[Refund] = field(default_factory=list)
     line_collections: dict[str, Decimal] = field(default_factory=dict)
     shop_id: str | None = None
+    codes: frozenset[str] = frozenset()
     customer_id: str = ""
 
     @property
@@ -205,6 +206,7 @@ def _shopify(record: Record, as_of: datetime) -> tuple[Order, GivenBack, Record]
         discount=discount,
         currency=values["currency"].strip().upper(),
         line_collections=collections,
+        codes=frozenset(one["code"].strip().upper() for one in nested(values, "discount_codes")),
     )
     given_back = {
         refund["id"]: (instant(refund["created_at"]), refund["id"], _amount(refund))

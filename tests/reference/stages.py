@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from .money import Order
@@ -11,14 +11,15 @@ from .seeds import Seeds, Tenant
 
 DAY = timedelta(hours=24)
 CHURNING = ("at_risk", "customer", "repeat", "churned")
-FIRST_SEEN, PURCHASE, REFUND, ENGAGEMENT, TIME_BASED = (
+FIRST_SEEN, WINBACK, PURCHASE, REFUND, ENGAGEMENT, TIME_BASED = (
     "first_seen",
+    "winback_recovery",
     "purchase",
     "refund",
     "engagement",
     "time_based",
 )
-TRIGGERS = (FIRST_SEEN, PURCHASE, REFUND, ENGAGEMENT, TIME_BASED)
+TRIGGERS = (FIRST_SEEN, WINBACK, PURCHASE, REFUND, ENGAGEMENT, TIME_BASED)
 """Of several things at one instant, the first of these is the trigger."""
 
 
@@ -52,6 +53,8 @@ class Life:
     lead_reference: str | None = None
     followed_up_at: datetime | None = None
     follow_up_reference: str | None = None
+    won: Mapping[str, str] = field(default_factory=dict)
+    """The campaign that won an order, by the order's id."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ def _events(life: Life, rules: _Rules) -> Iterable[Event]:
             continue
         reference = f"order:{order.order_id}"
         yield Event(order.ordered_at, PURCHASE, reference)
+        if order.order_id in life.won:
+            yield Event(order.ordered_at, WINBACK, f"campaign:{life.won[order.order_id]}")
         for refund in order.refunds:
             if order.ended_at is None or refund.refunded_at <= order.ended_at:
                 yield Event(refund.refunded_at, REFUND, reference)

@@ -23,8 +23,9 @@ from orchestration.warehouse.builds import building
 from orchestration.warehouse.database import engine
 
 from .histories import World
-from .marts import Rows, derive
+from .marts import Marts, Rows, derive
 from .seeds import Seeds
+from .winback import Outbox, draw_outbox, message_id
 
 KEYS = {
     "customer_identities": ("identifier_type", "identifier"),
@@ -53,6 +54,9 @@ KEYS = {
     "upsell_candidates": ("client_id",),
     "client_stage_path": ("client_id", "step"),
     "client_journey_overview": (),
+    "winback_eligibility": ("campaign_id", "customer_id"),
+    "winback_recipients": ("campaign_id", "customer_id"),
+    "winback_performance": ("campaign_id",),
 }
 """The marts that follow from the rules, and what identifies a row of each within its tenant."""
 RULE_COLUMNS = (
@@ -123,6 +127,16 @@ class Project:
             for name, value in one.settings.items()
         ]
         self._write("tenant_settings", header, [*(row for row in defaults if row[0] == "*"), *own])
+        with (SEEDS_DIR / "winback_campaign_definitions.csv").open(newline="") as opened:
+            columns = next(csv.reader(opened))
+        campaigns = [
+            one.seed_row(world.tenant.tenant_id) for world in worlds for one in world.campaigns
+        ]
+        self._write(
+            "winback_campaign_definitions",
+            columns,
+            [[row.get(column) for column in columns] for row in campaigns],
+        )
         if (SEEDS_DIR / "identity_rules.csv").exists():
             rules = [
                 (world.tenant.tenant_id, "always" if rule.is_always else "never",
@@ -137,6 +151,33 @@ class Project:
             writer = csv.writer(opened)
             writer.writerow(header)
             writer.writerows(rows)
+
+
+_ENROL = sqlalchemy.text(
+    """
+    insert into outbox.campaign_enrolments (
+        tenant_id, campaign_id, customer_id, enrolled_at, is_held_out, build_id, created_at
+    )
+    values (
+        :tenant_id, :campaign_id, :customer_id, :enrolled_at, :is_held_out, gen_random_uuid(),
+        :enrolled_at
+    )
+    on conflict do nothing
+    """
+)
+_DELIVER = sqlalchemy.text(
+    """
+    insert into outbox.deliveries (
+        message_id, tenant_id, customer_id, destination, operation, purpose, payload, state,
+        reason, sent_at, created_at, updated_at
+    )
+    values (
+        :message_id, :tenant_id, :customer_id, 'klaviyo', 'create_event', 'winback', '{}', :state,
+        :reason, :sent_at, :at, :at
+    )
+    on conflict do nothing
+    """
+)
 
 
 class Warehouse:
@@ -182,6 +223,27 @@ class Warehouse:
                     full_refresh=full_refresh,
                 ).require_success()
                 opened.succeed("whole")
+        finally:
+            database.dispose()
+
+    def record(self, tenant_id: str, outbox: Outbox) -> None:
+        """Write enrolments and what became of their messages, as a sender would have."""
+        database = engine(self.settings)
+        try:
+            with database.begin() as connection:
+                for enrolment, delivery in outbox.items():
+                    values = {
+                        "tenant_id": tenant_id,
+                        **vars(enrolment),
+                        "message_id": message_id(
+                            tenant_id, enrolment.campaign_id, enrolment.customer_id
+                        ),
+                    }
+                    connection.execute(_ENROL, values)
+                    if delivery is not None:
+                        is_sent = delivery.state == "accepted"
+                        times = {"sent_at": delivery.at if is_sent else None}
+                        connection.execute(_DELIVER, {**values, **vars(delivery), **times})
         finally:
             database.dispose()
 
@@ -249,6 +311,18 @@ def differences(expected: Rows, actual: Rows) -> list[str]:
     return sorted(found)
 
 
+def outbox_of(world: World, seeds: Seeds, as_of: datetime) -> Outbox:
+    """What campaigns did to the people of a world."""
+    people = derive(world.loaded(), world.tenant, seeds, world.rules, as_of).people
+    return draw_outbox(world.seed, world.campaigns, people, as_of)
+
+
+def expected_marts(world: World, seeds: Seeds, as_of: datetime) -> Marts:
+    """What the rules say of a world whose outbox holds `outbox_of`."""
+    outbox = outbox_of(world, seeds, as_of)
+    return derive(world.loaded(), world.tenant, seeds, world.rules, as_of, world.campaigns, outbox)
+
+
 def disagreements(
     warehouse: Warehouse, seeds: Seeds, as_of: datetime, tables: Sequence[str]
 ) -> dict[World, list[str]]:
@@ -259,7 +333,7 @@ def disagreements(
     actual = warehouse.marts(tables)
     found: dict[World, list[str]] = {}
     for world in warehouse.worlds:
-        expected = derive(world.loaded(), world.tenant, seeds, world.rules, as_of).tables
+        expected = expected_marts(world, seeds, as_of).tables
         mine = actual[world.tenant.tenant_id]
         wrong = [
             f"{table}: {line}"

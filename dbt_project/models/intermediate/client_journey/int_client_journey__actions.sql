@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'trigger_type', 'trigger']) }}
+
 -- An own row without an action takes the default one away.
 with actions as (
     {{ tenant_rows('client_actions', per=['trigger_type', 'trigger']) }}

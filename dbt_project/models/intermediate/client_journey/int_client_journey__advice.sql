@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'client_id']) }}
+
 -- Advice changes when the action, its reason or its priority does.
 with scores as (
     select * from {{ ref('int_client_journey__scores') }}

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'client_id']) }}
+
 -- No mart changes while an order lacks its rate, so what is made from this waits for that test.
 -- depends_on: {{ ref('int_orders__rated') }}
 -- A client is a contact. Who the contact id belongs to is the client's customer; an id that is

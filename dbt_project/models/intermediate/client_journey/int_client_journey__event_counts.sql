@@ -3,7 +3,6 @@
     incremental_strategy='replace_changed',
     unique_key=['tenant_id', 'load_id', 'client_id'],
     meta={'within': 'int_loads__changed'},
-    indexes=[{'columns': ['tenant_id', 'load_id', 'client_id'], 'unique': true}],
 ) }}
 
 -- depends_on: {{ ref('int_loads__changed') }}

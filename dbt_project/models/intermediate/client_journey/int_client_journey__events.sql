@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'client_event_id']) }}
+
 -- Of events at one instant the one with the greater id is the later. Every event knows what was
 -- true of its client just after it. Drops the events of clients that no contact names.
 with clients as (

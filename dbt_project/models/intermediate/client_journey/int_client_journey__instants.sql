@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'client_id', 'happened_at']) }}
+
 -- What is said of a client changes only when the contact is first known, when something happens,
 -- when an event leaves a window that is looked at, and when a project has stood still for too long.
 -- Future instants are listed too: they are the clock of the client's customer.

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'client_event_id']) }}
+
 -- A later payment settles an overdue notice unless the two name different invoices. One payment
 -- settles every notice before it; a second one settles nothing more.
 with overdue_notices as (

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'client_id', 'step']) }}
+
 -- Stages that begin and end at one instant are passed over.
 with spans as (
     select * from {{ ref('int_client_journey__spans') }}

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'risk_factor']) }}
+
 with risk_factors as (
     {{ tenant_rows('client_risk_factors', per=['risk_factor']) }}
 ),

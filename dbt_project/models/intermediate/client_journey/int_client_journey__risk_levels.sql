@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'risk_level']) }}
+
 with risk_levels as (
     {{ tenant_rows('client_risk_levels') }}
 ),

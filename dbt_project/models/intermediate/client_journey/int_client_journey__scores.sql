@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'client_id', 'valid_from']) }}
+
 {% set risk_factors = [
     'low_engagement',
     'late_invoices',

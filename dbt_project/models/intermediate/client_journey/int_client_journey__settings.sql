@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id']) }}
+
 {% set numbers = [
     ('low_engagement', 'event_count'),
     ('low_engagement', 'window_days'),

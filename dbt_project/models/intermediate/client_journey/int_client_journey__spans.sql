@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'client_id', 'valid_from']) }}
+
 -- Score, level and actions follow from stage and risks, so only a change of these begins a span.
 with states as (
     select * from {{ ref('int_client_journey__states') }}

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'stage']) }}
+
 with stages as (
     {{ tenant_rows('client_stages', per=['stage']) }}
 ),

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'client_id', 'happened_at']) }}
+
 -- The one place where stage and risks are decided, at every instant at which they may change.
 with instants as (
     select * from {{ ref('int_client_journey__instants') }}

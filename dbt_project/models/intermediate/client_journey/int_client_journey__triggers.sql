@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'client_id', 'valid_from', 'trigger_type', 'trigger']) }}
+
 -- What stage and risks of a span call for, in order; an action that an earlier trigger called for
 -- is not called for twice.
 {% set risk_factors = [

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'client_event_id']) }}
+
 -- Drops the events of clients that no contact record names.
 with client_events as (
     {{ owned_rows('stg_clients__journey_events', 'client_journey_events') }}

@@ -3,10 +3,7 @@
     incremental_strategy='replace_changed',
     unique_key=['tenant_id', 'customer_id'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'customer_id'], 'unique': true},
-        {'columns': ['next_change_at']},
-    ],
+    indexes=[{'columns': ['next_change_at']}],
 ) }}
 
 -- When does time alone next change something about the customer? The build that passes that instant

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'channel', 'address']) }}
+
 -- Per address and channel: the latest word of each source, and of those the most restrictive. An
 -- unsubscribe link in an e-mail is a withdrawal like any other.
 with consent_changes as (

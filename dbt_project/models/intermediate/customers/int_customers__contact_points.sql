@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id']) }}
+
 -- The golden record: the most frequent value, then the most recent, then the smallest, so that the
 -- choice never depends on the order of rows.
 with identifiers as (

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id']) }}
+
 -- A lead is a captured e-mail: a lead record that has one, or a lead_capture touchpoint of somebody
 -- whose e-mail is known.
 with lead_records as (

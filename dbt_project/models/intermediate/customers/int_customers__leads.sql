@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id']) }}
+
 -- What follows the capture is any later touchpoint, other than another capture.
 with captures as (
     select * from {{ ref('int_customers__lead_captures') }}

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id']) }}
+
 with identifiers as (
     select * from {{ ref('int_customers__identifiers') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id']) }}
+
 -- The most frequent full name, then the most recent, then the smallest.
 with owners as (
     select * from {{ ref('int_identity__owners') }}

@@ -1,4 +1,5 @@
 {{ config(
+    unique_key=['tenant_id', 'identifier_type', 'identifier'],
     indexes=[
         {'columns': ['tenant_id', 'identifier_key'], 'unique': true},
         {'columns': ['tenant_id', 'customer_id']},

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'old_customer_id']) }}
+
 -- Published ids that nobody has any more, and whose records are whose now: first the owner of the
 -- identifier that had minted the id, else of the strongest of its identifiers, else of a record
 -- that used to show one of them.

@@ -1,6 +1,4 @@
-{{ config(
-    indexes=[{'columns': ['tenant_id', 'customer_id'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'customer_id']) }}
 
 -- Everybody whom this build derives anew, under the old id and the new.
 with identifiers as (

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'node', 'neighbour']) }}
+
 -- What ties clusters that are not one: a record that shows both, or an order that both name.
 with sighted_clusters as (
     select * from {{ ref('int_identity__sighted_clusters') }}

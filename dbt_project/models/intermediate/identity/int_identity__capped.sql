@@ -3,7 +3,6 @@
     incremental_strategy='replace_changed',
     unique_key=['tenant_id', 'identifier_key'],
     meta={'within': 'int_identity__changed_keys'},
-    indexes=[{'columns': ['tenant_id', 'identifier_key'], 'unique': true}],
 ) }}
 
 -- "Strong ids" are counted per type, and the largest count decides: a person with one e-mail, one

@@ -1,6 +1,4 @@
-{{ config(
-    indexes=[{'columns': ['tenant_id', 'identifier_key'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'identifier_key']) }}
 
 -- What the changed sightings show, what they showed before, and what a rule ties to any of it.
 with replaced as (

@@ -1,6 +1,4 @@
-{{ config(
-    indexes=[{'columns': ['tenant_id', 'source', 'sighting_id'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'source', 'sighting_id']) }}
 
 -- depends_on: {{ ref('int_identity__derivation') }}
 -- A sighting changed when a version of one of its records was loaded or replaced since the build

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'request_id']) }}
+
 {%- set codes_before = none if is_whole_derivation() else previous('int_orders__codes') -%}
 -- Requests for rewards that changed though their record did not: they were decided, or an order
 -- that changed carried their code, or carries it now, whoever placed it. What was decided on the

@@ -1,6 +1,4 @@
-{{ config(
-    indexes=[{'columns': ['tenant_id', 'source', 'sighting_id'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'source', 'sighting_id']) }}
 
 with changed_records as (
     select * from {{ ref('int_identity__changed_records') }}

@@ -1,4 +1,4 @@
-{{ config(pre_hook='{{ hash_joins_only() }}') }}
+{{ config(unique_key=['tenant_id', 'identifier_key'], pre_hook='{{ hash_joins_only() }}') }}
 
 -- What the evidence connects, before vetoes.
 with ties as (

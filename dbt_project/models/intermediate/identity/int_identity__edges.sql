@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'key_a', 'key_b']) }}
+
 -- On every sighting the strongest identifier is tied to each of the others. What is blocked or over
 -- its cap ties nothing, unless a rule of the tenant's says so.
 with evidence as (

@@ -1,4 +1,5 @@
 {{ config(
+    unique_key=['tenant_id', 'source', 'sighting_id', 'identifier_key'],
     indexes=[{'columns': ['tenant_id', 'source', 'sighting_id', 'identifier_key']}],
 ) }}
 

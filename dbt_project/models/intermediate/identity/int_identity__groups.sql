@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'identifier_key']) }}
+
 -- Where vetoes split a cluster, its parts; each is named by the smallest identifier in it.
 with steps as (
     select * from {{ ref('int_identity__guarded_steps') }}

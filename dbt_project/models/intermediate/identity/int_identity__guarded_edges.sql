@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'cluster_id', 'step']) }}
+
 -- The edges of clusters that hold what must stay apart: two shop accounts, two client records, or a
 -- pair that a rule of the tenant's keeps apart. From the strongest to the weakest.
 with edges as (

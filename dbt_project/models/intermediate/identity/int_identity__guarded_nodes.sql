@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'node']) }}
+
 with guarded_edges as (
     select * from {{ ref('int_identity__guarded_edges') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'cluster_id', 'step']) }}
+
 -- One step per edge, taken for all clusters at once; the groups are arrays with one entry per node.
 with guarded_edges as (
     select * from {{ ref('int_identity__guarded_edges') }}

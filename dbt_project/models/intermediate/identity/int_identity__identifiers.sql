@@ -3,10 +3,7 @@
     incremental_strategy='replace_changed',
     unique_key=['tenant_id', 'source', 'sighting_id', 'identifier_key'],
     meta={'within': 'int_identity__changes'},
-    indexes=[
-        {'columns': ['tenant_id', 'source', 'sighting_id', 'identifier_key'], 'unique': true},
-        {'columns': ['tenant_id', 'identifier_key']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'identifier_key']}],
 ) }}
 
 -- A blocked value is kept only where a rule of the tenant's names it. The number of an order finds

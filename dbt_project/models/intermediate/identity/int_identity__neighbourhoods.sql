@@ -1,4 +1,4 @@
-{{ config(pre_hook='{{ hash_joins_only() }}') }}
+{{ config(unique_key=['tenant_id', 'identifier_key'], pre_hook='{{ hash_joins_only() }}') }}
 
 -- Everything that can influence each other's resolution, whether it is one customer or not: what
 -- evidence connects, what stands on one record although a veto keeps it apart, and what names one

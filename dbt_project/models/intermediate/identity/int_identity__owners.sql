@@ -1,6 +1,4 @@
-{{ config(
-    indexes=[{'columns': ['tenant_id', 'source', 'sighting_id'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'source', 'sighting_id']) }}
 
 -- Everything that is written customer by customer stands after this, and needs to know whose.
 -- depends_on: {{ ref('int_customers__touched') }}

@@ -3,12 +3,13 @@
 {%- set codes_before = previous('int_loyalty__known_codes') -%}
 {%- set referrals_before = previous('int_loyalty__referrals') -%}
 -- Who owned what before this build, wherever it may differ now: in the neighbourhoods of what
--- changed, of the customers whose clock has struck, and of those who referred any of them: a
--- referrer earns by the friend's first order.
+-- changed, of the customers whose clock has struck, of those who referred any of them (a referrer
+-- earns by the friend's first order), and of those to whom a campaign did something.
 -- depends_on: {{ ref('int_identity__changed_keys') }}
 -- depends_on: {{ ref('int_identity__turned') }}
 -- depends_on: {{ ref('int_identity__changes') }}
 -- depends_on: {{ ref('stg_loyalty__referrals') }}
+-- depends_on: {{ ref('int_identity__changed_recipients') }}
 {% if people_before and is_whole_derivation() -%}
     with people_before as (
         select * from {{ people_before }}
@@ -133,6 +134,20 @@
                 and changes.source = 'referrals'
     ),
 
+    changed_customers as (
+        select
+            tenant_id,
+            customer_id
+        from referrers
+
+        union
+
+        select
+            tenant_id,
+            customer_id
+        from {{ ref('int_identity__changed_recipients') }}
+    ),
+
     touched_neighbourhoods as (
         select
             tenant_id,
@@ -144,11 +159,11 @@
         select
             people_before.tenant_id,
             people_before.neighbourhood_id
-        from referrers
+        from changed_customers
         inner join {{ people_before }} as people_before
             on
-                referrers.tenant_id = people_before.tenant_id
-                and referrers.customer_id = people_before.customer_id
+                changed_customers.tenant_id = people_before.tenant_id
+                and changed_customers.customer_id = people_before.customer_id
     ),
 
     final as (

@@ -4,7 +4,6 @@
     unique_key=['tenant_id', 'identifier_key'],
     meta={'within': 'int_identity__touched'},
     indexes=[
-        {'columns': ['tenant_id', 'identifier_key'], 'unique': true},
         {'columns': ['tenant_id', 'neighbourhood_id']},
         {'columns': ['tenant_id', 'customer_id']},
     ],

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'sighting_id']) }}
+
 -- A purchase touchpoint that names an order of any source is that order; only the others are orders
 -- of their own. Touchpoints naming the same unknown order are one purchase, the earliest of them.
 with evidence as (

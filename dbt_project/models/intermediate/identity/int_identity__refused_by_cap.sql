@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'identifier_a', 'identifier_b']) }}
+
 -- What a value over its cap would have tied: everything usable beside it, with one record that
 -- shows both.
 with evidence as (

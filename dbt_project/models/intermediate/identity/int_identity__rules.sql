@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'rule', 'key_a', 'key_b']) }}
+
 -- What people know better: pairs that are always or never one person, the smaller key first.
 with rules as (
     select * from {{ ref('identity_rules') }}

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'source', 'sighting_id', 'identifier_key']) }}
+
 -- The clusters that stand on one sighting; the first of them stands for the sighting. What is over
 -- its cap is none.
 with evidence as (

@@ -3,7 +3,6 @@
     incremental_strategy='replace_changed',
     unique_key=['tenant_id', 'source', 'sighting_id'],
     meta={'within': 'int_identity__changes'},
-    indexes=[{'columns': ['tenant_id', 'source', 'sighting_id'], 'unique': true}],
 ) }}
 
 -- depends_on: {{ ref('int_identity__changes') }}

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'node', 'neighbour']) }}
+
 -- Every edge in both directions.
 with edges as (
     select * from {{ ref('int_identity__edges') }}

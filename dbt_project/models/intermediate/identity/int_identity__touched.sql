@@ -1,6 +1,4 @@
-{{ config(
-    indexes=[{'columns': ['tenant_id', 'identifier_key'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'identifier_key']) }}
 
 -- The identifiers that this build resolves anew: whole neighbourhoods, so that nothing outside can
 -- change what comes out. Empty when everything is derived anew.

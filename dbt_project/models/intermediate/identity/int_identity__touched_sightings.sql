@@ -1,6 +1,4 @@
-{{ config(
-    indexes=[{'columns': ['tenant_id', 'source', 'sighting_id'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'source', 'sighting_id']) }}
 
 -- The sightings that show any of the identifiers to resolve anew, and those that changed although
 -- all that they show is over its cap. Empty when everything is derived anew.

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id', 'run_number']) }}
+
 -- Engagements closer together than the shortest engagement threshold never cross one, so each chain
 -- of them is one run: what the stages need is when a run began and when its last engagement was.
 -- Before any engagement the clock starts when the customer was first seen. The first engagement

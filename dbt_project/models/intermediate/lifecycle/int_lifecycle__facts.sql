@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id', 'happened_at']) }}
+
 -- What was known of the customer at each of its instants.
 with instants as (
     select * from {{ ref('int_lifecycle__instants') }}

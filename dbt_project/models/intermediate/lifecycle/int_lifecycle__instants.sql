@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id', 'happened_at']) }}
+
 -- A stage can only change when something happens or when a threshold is crossed. Days are whole
 -- 24-hour periods, so "more than n days" begins n + 1 days after the event. Thresholds that lie
 -- ahead are listed too.
@@ -11,6 +13,11 @@ leads as (
 
 movements as (
     select * from {{ ref('int_orders__movements') }}
+),
+
+recoveries as (
+    select * from {{ ref('int_winback__sends') }}
+    where is_recovered
 ),
 
 engaged_runs as (
@@ -52,8 +59,19 @@ things_that_happened as (
     select
         tenant_id,
         customer_id,
+        ordered_at as happened_at,
+        2 as trigger_rank,
+        'winback_recovery' as trigger_type,
+        'campaign:' || campaign_id as trigger_reference_id
+    from recoveries
+
+    union all
+
+    select
+        tenant_id,
+        customer_id,
         occurred_at as happened_at,
-        case when movement_type = 'order' then 2 else 3 end as trigger_rank,
+        case when movement_type = 'order' then 3 else 4 end as trigger_rank,
         case when movement_type = 'order' then 'purchase' else 'refund' end as trigger_type,
         'order:' || order_id as trigger_reference_id
     from movements
@@ -64,7 +82,7 @@ things_that_happened as (
         tenant_id,
         customer_id,
         became_lead_at as happened_at,
-        4 as trigger_rank,
+        5 as trigger_rank,
         'engagement' as trigger_type,
         capture_reference_id as trigger_reference_id
     from leads
@@ -75,7 +93,7 @@ things_that_happened as (
         tenant_id,
         customer_id,
         followed_up_at as happened_at,
-        4 as trigger_rank,
+        5 as trigger_rank,
         'engagement' as trigger_type,
         follow_up_reference_id as trigger_reference_id
     from leads
@@ -87,7 +105,7 @@ things_that_happened as (
         tenant_id,
         customer_id,
         run_started_at as happened_at,
-        4 as trigger_rank,
+        5 as trigger_rank,
         'engagement' as trigger_type,
         reference_id as trigger_reference_id
     from engaged_runs
@@ -132,7 +150,7 @@ thresholds_crossed as (
         tenant_id,
         customer_id,
         {{ add_days('started_at', 'threshold_days + 1') }} as happened_at,
-        5 as trigger_rank,
+        6 as trigger_rank,
         'time_based' as trigger_type,
         cast(null as {{ dbt.type_string() }}) as trigger_reference_id
     from clocks

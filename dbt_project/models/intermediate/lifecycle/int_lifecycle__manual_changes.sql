@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id', 'changed_at']) }}
+
 -- What people decided, from the seed. A change for an identifier that nobody has, or from before
 -- its owner was first seen, does nothing.
 with manual_stages as (

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id']) }}
+
 -- Reaching a stage for good counts the first time; falling at risk and churning count the latest.
 with transitions as (
     select * from {{ ref('int_lifecycle__transitions') }}

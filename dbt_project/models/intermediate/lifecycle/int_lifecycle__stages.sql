@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id', 'happened_at']) }}
+
 -- The stage at every instant. Churned is the only stage that remembers the one before: a stretch
 -- without engagement longer than the threshold is churned once the customer stood in a stage that
 -- churns just before it or during it, and stays so until the stretch ends. A stage set by hand

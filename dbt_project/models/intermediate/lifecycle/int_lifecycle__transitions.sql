@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'transition_id']) }}
+
 with stages as (
     select * from {{ ref('int_lifecycle__stages') }}
 ),

@@ -1,6 +1,4 @@
-{{ config(
-    indexes=[{'columns': ['tenant_id', 'load_id'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'load_id']) }}
 
 -- depends_on: {{ ref('int_identity__derivation') }}
 -- A load changed when it came since the build before, when a row of it was replaced since, or when

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'adjustment_id']) }}
+
 with adjustments as (
     {{ owned_rows('stg_loyalty__adjustments', 'loyalty_adjustments') }}
 ),

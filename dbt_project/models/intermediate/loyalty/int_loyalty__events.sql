@@ -1,6 +1,7 @@
 {{ config(
-    indexes=[{'columns': ['tenant_id', 'customer_id', 'event_number'], 'unique': true}],
+    unique_key=['tenant_id', 'customer_id', 'event_number'],
     post_hook='analyze {{ this }}',
+    indexes=[{'columns': ['tenant_id', 'event_type', 'source_id'], 'unique': true}],
 ) }}
 
 with order_events as (

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'event_type', 'source_id']) }}
+
 with members as (
     select * from {{ ref('int_loyalty__members') }}
     where {{ is_touched('int_loyalty__members') }}

@@ -1,6 +1,4 @@
-{{ config(
-    indexes=[{'columns': ['tenant_id', 'referral_code'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'referral_code']) }}
 
 -- A member's own code, and those of ids that turned out to be the same person: what was printed
 -- once goes on leading to its owner.

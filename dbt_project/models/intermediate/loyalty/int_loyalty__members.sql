@@ -3,7 +3,6 @@
     incremental_strategy='replace_changed',
     unique_key=['tenant_id', 'customer_id'],
     meta={'within': 'int_customers__touched'},
-    indexes=[{'columns': ['tenant_id', 'customer_id'], 'unique': true}],
 ) }}
 
 -- A customer joins with the first order that counts or the first points, whichever is earlier.

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'message_id']) }}
+
 -- Everything that is or will be worth telling a member, with the time in which it is.
 with movements as (
     select * from {{ ref('int_loyalty__movements') }}

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id', 'event_number']) }}
+
 with lots as (
     select * from {{ ref('int_loyalty__lots') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'movement_id']) }}
+
 with order_movements as (
     select * from {{ ref('int_orders__movements') }}
 ),

@@ -3,10 +3,7 @@
     incremental_strategy='replace_changed',
     unique_key=['tenant_id', 'request_id'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'request_id'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
 -- A reward is used by the first paid order with its code, whoever placed it, until it expires.

@@ -3,8 +3,8 @@
     incremental_strategy='replace_changed',
     unique_key=['tenant_id', 'customer_id'],
     indexes=[
-        {'columns': ['tenant_id', 'customer_id'], 'unique': true},
         {'columns': ['tenant_id', 'referral_code']},
+        {'columns': ['tenant_id', 'referral_code'], 'unique': true},
     ],
 ) }}
 

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'source_id']) }}
+
 {%- set share -%}
     tenant_settings.referral_points_percent / 100.0 * tenant_settings.points_per_unit
 {%- endset -%}

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'referral_id']) }}
+
 -- Over all uses of codes in every build: who referred whom does not depend on who was touched. The
 -- friend is the owner of the e-mail, else of the phone; the first use of any code decides.
 with referrals as (

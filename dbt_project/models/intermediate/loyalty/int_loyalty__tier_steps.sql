@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id', 'event_number']) }}
+
 {%- set stored_points = array_item('steps.stored_points', 'next_events.stored_number') -%}
 {%- set points -%}
             cast(

@@ -1,3 +1,10 @@
+{{ config(
+    unique_key=['tenant_id', 'tier'],
+    indexes=[
+        {'columns': ['tenant_id', 'tier_order'], 'unique': true},
+    ],
+) }}
+
 with tenants as (
     select * from {{ ref('tenants') }}
 ),

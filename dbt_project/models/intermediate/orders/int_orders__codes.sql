@@ -4,7 +4,6 @@
     unique_key=['tenant_id', 'order_id', 'code'],
     meta={'within': 'int_customers__touched'},
     indexes=[
-        {'columns': ['tenant_id', 'order_id', 'code'], 'unique': true},
         {'columns': ['tenant_id', 'code']},
         {'columns': ['tenant_id', 'customer_id']},
     ],

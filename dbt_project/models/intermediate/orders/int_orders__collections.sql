@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'order_id']) }}
+
 with lines as (
     select * from {{ ref('int_orders__lines') }}
 ),

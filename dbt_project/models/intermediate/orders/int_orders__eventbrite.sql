@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'order_id']) }}
+
 with eventbrite_orders as (
     {{ owned_rows('stg_eventbrite__orders', 'eventbrite_orders') }}
 ),

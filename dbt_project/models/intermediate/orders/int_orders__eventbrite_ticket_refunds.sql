@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'refund_id']) }}
+
 with eventbrite_attendees as (
     {{ owned_rows('stg_eventbrite__attendees', 'eventbrite_attendees') }}
 ),

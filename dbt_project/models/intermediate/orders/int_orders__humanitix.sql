@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'order_id']) }}
+
 with humanitix_orders as (
     {{ owned_rows('stg_humanitix__orders', 'humanitix_orders') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'refund_id']) }}
+
 with humanitix_tickets as (
     {{ owned_rows('stg_humanitix__tickets', 'humanitix_tickets') }}
 ),

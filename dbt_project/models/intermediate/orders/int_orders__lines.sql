@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'order_id', 'line_number']) }}
+
 with shopify_orders as (
     {{ owned_rows('stg_shopify__orders', 'shopify_orders') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'movement_id']) }}
+
 -- Dated changes of what counts: an order counts from the instant it was placed until it is refunded
 -- in full or cancelled. Summed up to any instant, the movements give order count and lifetime
 -- value.

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'order_id']) }}
+
 -- The rate of the order's date in the tenant's zone holds for the order and for all its refunds. A
 -- missing rate stays null here, and a test stops the build before any mart changes.
 with orders as (

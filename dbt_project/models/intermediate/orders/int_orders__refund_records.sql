@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'refund_id']) }}
+
 -- Every source's refunds as dated facts in order currency.
 with shopify_refunds as (
     select * from {{ ref('int_orders__shopify_refunds') }}

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'refund_id']) }}
+
 -- Amounts in tenant currency are differences of rounded running totals, so that the refunds of an
 -- order that was given back in full add up to exactly what it had brought in.
 with refund_records as (

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'order_id']) }}
+
 -- Children are summed to the order before anything is joined, so no refund or transaction counts
 -- twice. A successful sale or capture is payment; authorizations and voids are not.
 with shopify_orders as (

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'refund_id']) }}
+
 -- A refund that the list names twice is one refund; one without an id is known by its place. Money
 -- moved is what its transactions say; the lines stand in only when no transaction is given. What an
 -- order that is refunded gave back beyond its list is dated by the order's last change.

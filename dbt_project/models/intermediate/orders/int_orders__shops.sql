@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'order_id']) }}
+
 -- A slug shop only knows the present status and when it last changed: a cancelled order was never
 -- paid (a paid one is refunded), and a refund is dated by the change.
 with shop_orders as (

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'refund_id']) }}
+
 -- What an order gave back beyond its tickets is dated by the order's last change.
 with eventbrite_orders as (
     select * from {{ ref('int_orders__eventbrite') }}

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'order_id']) }}
+
 -- Purchases that are known from a touchpoint alone; the others are the order that they name.
 with touchpoints as (
     {{ owned_rows('stg_touchpoints__touchpoints', 'touchpoints') }}

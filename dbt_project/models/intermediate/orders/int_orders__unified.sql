@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'order_id']) }}
+
 -- Test orders end here: they are counted nowhere.
 with shopify_orders as (
     select * from {{ ref('int_orders__shopify') }}

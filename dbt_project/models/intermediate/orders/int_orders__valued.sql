@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'order_id']) }}
+
 -- One place decides an order's status and what it is worth as of the build. Only counted orders are
 -- worth anything: what a pending, failed, refunded or cancelled order nets to is zero, once.
 with orders as (

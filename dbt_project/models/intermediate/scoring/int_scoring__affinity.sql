@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id', 'collection']) }}
+
 with touchpoints as (
     select * from {{ ref('int_touchpoints__attributed') }}
 ),

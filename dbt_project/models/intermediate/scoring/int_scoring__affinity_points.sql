@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'touchpoint_type']) }}
+
 with tenants as (
     select * from {{ ref('tenants') }}
 ),

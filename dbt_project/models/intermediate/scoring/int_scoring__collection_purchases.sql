@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'order_id', 'collection']) }}
+
 -- A purchase is a counted order, so a test, pending, failed, cancelled or refunded order speaks for
 -- no collection, nor does a touchpoint that stands for it. A purchase touchpoint stands for the
 -- order that it names, or for the order made from it. Where touchpoints name a collection of the

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'collection']) }}
+
 with tenants as (
     select * from {{ ref('tenants') }}
 ),

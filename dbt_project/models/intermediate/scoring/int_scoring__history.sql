@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id', 'valid_from']) }}
+
 with scores as (
     select * from {{ ref('int_scoring__scores') }}
 ),

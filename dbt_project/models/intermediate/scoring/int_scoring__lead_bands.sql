@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'lead_band']) }}
+
 with tenants as (
     select * from {{ ref('tenants') }}
 ),

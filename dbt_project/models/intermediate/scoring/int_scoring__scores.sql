@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id', 'scored_at']) }}
+
 -- The one place where points are given. A span of standing facts is cut where the latest purchase
 -- grows older than a range of recency: each piece has one score from its first instant on.
 with spans as (

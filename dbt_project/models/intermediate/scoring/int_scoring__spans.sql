@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id', 'started_at']) }}
+
 -- Number, worth and date of the orders that count change only when somebody is first seen and when
 -- an order comes, is refunded or stops counting: between two such instants they stand still.
 with metrics as (

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'segment_id', 'customer_id', 'spell']) }}
+
 -- What this build makes of every spell that is recorded: it stands, goes on, or ends.
 with recorded_spells as (
     select * from {{ ref('int_segments__recorded_spells') }}

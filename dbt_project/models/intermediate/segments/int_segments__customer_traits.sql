@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id']) }}
+
 with customers as (
     select * from {{ ref('customers') }}
 ),

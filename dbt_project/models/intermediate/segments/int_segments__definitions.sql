@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'segment_id']) }}
+
 {% set criteria = [
     'stages',
     'collections',

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'customer_id']) }}
+
 -- Published ids that nobody has any more, whose owner asked to be forgotten. A request alone ends
 -- nothing: the id is gone once the person's records are.
 with owners_before as (

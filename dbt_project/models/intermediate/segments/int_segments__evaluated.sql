@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'segment_id', 'customer_id']) }}
+
 -- A criterion left empty does not filter; every listed one must hold. A missing trait fails.
 with definitions as (
     select * from {{ ref('int_segments__definitions') }}

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'segment_id', 'customer_id', 'spell']) }}
+
 {#- Reads a table that stands after it, as the build before left it. -#}
 {%- set memberships_before = previous('segment_memberships') -%}
 -- What was recorded before as_of stands; what was recorded at this very as_of is decided anew, so a

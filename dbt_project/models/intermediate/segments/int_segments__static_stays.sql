@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'segment_id', 'customer_id', 'added_at']) }}
+
 with static_members as (
     select * from {{ ref('stg_segments__static_members') }}
 ),

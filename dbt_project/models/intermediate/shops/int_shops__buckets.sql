@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'dimension', 'bucket']) }}
+
 with buckets as (
     {{ tenant_rows('shop_buckets', per=['dimension']) }}
 ),

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'order_id']) }}
+
 -- A phone that is nobody's (blocked, or seen with too many people) makes nobody a shop's customer:
 -- its orders are the shop's, but neither first nor repeated purchases.
 with orders as (

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id']) }}
+
 {% set settings = [
     'lead_at_risk_days',
     'customer_at_risk_days',

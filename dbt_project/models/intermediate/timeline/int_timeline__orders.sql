@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'activity_id']) }}
+
 -- Orders that never counted and still might, or that failed, show too: their status is in the
 -- title.
 with orders as (

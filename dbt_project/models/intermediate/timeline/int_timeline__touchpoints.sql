@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'activity_id']) }}
+
 -- Purchase touchpoints are left out: each one is an order already, its own or the one it names.
 with touchpoints as (
     select * from {{ ref('int_touchpoints__attributed') }}

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'touchpoint_id']) }}
+
 -- Drops the touchpoints that name nobody.
 with touchpoints as (
     {{ owned_rows('stg_touchpoints__touchpoints', 'touchpoints') }}

@@ -1,10 +1,7 @@
 {{ config(
     unique_key=['tenant_id', 'client_id', 'valid_from'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'client_id', 'valid_from'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
 with scores as (

@@ -1,10 +1,7 @@
 {{ config(
     unique_key=['tenant_id', 'client_id', 'step'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'client_id', 'step'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
 with path as (

@@ -1,10 +1,7 @@
 {{ config(
     unique_key=['tenant_id', 'activity_id'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'activity_id'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id', 'occurred_at']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id', 'occurred_at']}],
 ) }}
 
 with order_activities as (
@@ -13,6 +10,10 @@ with order_activities as (
 
 touchpoint_activities as (
     select * from {{ ref('int_timeline__touchpoints') }}
+),
+
+campaign_activities as (
+    select * from {{ ref('int_timeline__campaigns') }}
 ),
 
 client_events as (
@@ -92,6 +93,8 @@ all_activities as (
     select * from order_activities
     union all
     select * from touchpoint_activities
+    union all
+    select * from campaign_activities
     union all
     select * from client_activities
     union all

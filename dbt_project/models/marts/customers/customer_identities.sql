@@ -1,10 +1,7 @@
 {{ config(
     unique_key=['tenant_id', 'identifier_type', 'identifier'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'identifier_type', 'identifier'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
 -- No mart changes while an order lacks its rate, so this one too waits for that test.

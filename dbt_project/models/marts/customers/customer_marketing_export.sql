@@ -1,8 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'customer_id'],
-    meta={'within': 'int_customers__touched'},
-    indexes=[{'columns': ['tenant_id', 'customer_id'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'customer_id'], meta={'within': 'int_customers__touched'}) }}
 
 with customers as (
     select * from {{ ref('customers') }}

@@ -1,9 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'old_customer_id'],
-    indexes=[
-        {'columns': ['tenant_id', 'old_customer_id'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
 -- No mart changes while an order lacks its rate, so this one too waits for that test.

@@ -2,7 +2,6 @@
     unique_key=['tenant_id', 'customer_id'],
     meta={'within': 'int_customers__touched'},
     indexes=[
-        {'columns': ['tenant_id', 'customer_id'], 'unique': true},
         {'columns': ['tenant_id', 'stage']},
         {'columns': ['tenant_id', 'email']},
     ],

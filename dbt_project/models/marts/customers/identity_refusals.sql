@@ -1,10 +1,7 @@
 {{ config(
     unique_key=['tenant_id', 'identifier_a', 'identifier_b', 'rule'],
     meta={'within': 'int_identity__touched', 'within_as': {'identifier_key': 'identifier_b'}},
-    indexes=[
-        {'columns': ['tenant_id', 'identifier_a', 'identifier_b', 'rule'], 'unique': true},
-        {'columns': ['tenant_id', 'identifier_b']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'identifier_b']}],
 ) }}
 
 -- No mart changes while an order lacks its rate, so this one too waits for that test.

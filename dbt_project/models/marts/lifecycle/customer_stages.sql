@@ -1,9 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'customer_id'],
-    indexes=[
-        {'columns': ['tenant_id', 'customer_id'], 'unique': true},
-        {'columns': ['tenant_id', 'stage']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'stage']}],
 ) }}
 
 with customers as (

@@ -1,9 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'dimension', 'value'],
-    indexes=[
-        {'columns': ['tenant_id', 'dimension', 'value'], 'unique': true},
-    ],
-) }}
+{{ config(unique_key=['tenant_id', 'dimension', 'value']) }}
 
 with customers as (
     select * from {{ ref('customers') }}

@@ -1,9 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'step'],
-    indexes=[
-        {'columns': ['tenant_id', 'step'], 'unique': true},
-    ],
-) }}
+{{ config(unique_key=['tenant_id', 'step']) }}
 
 with customers as (
     select * from {{ ref('customers') }}

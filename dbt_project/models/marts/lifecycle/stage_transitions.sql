@@ -1,10 +1,7 @@
 {{ config(
     unique_key=['tenant_id', 'transition_id'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'transition_id'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id', 'transitioned_at']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id', 'transitioned_at']}],
 ) }}
 
 with transitions as (

@@ -1,8 +1,8 @@
 {{ config(
     unique_key=['tenant_id', 'customer_id'],
     indexes=[
-        {'columns': ['tenant_id', 'customer_id'], 'unique': true},
         {'columns': ['tenant_id', 'tier']},
+        {'columns': ['tenant_id', 'referral_code'], 'unique': true},
     ],
 ) }}
 

@@ -1,10 +1,7 @@
 {{ config(
     unique_key=['tenant_id', 'lot_id'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'lot_id'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id', 'expires_at']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id', 'expires_at']}],
 ) }}
 
 with lots as (

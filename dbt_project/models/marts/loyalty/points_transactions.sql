@@ -2,8 +2,8 @@
     unique_key=['tenant_id', 'transaction_id'],
     meta={'within': 'int_customers__touched'},
     indexes=[
-        {'columns': ['tenant_id', 'transaction_id'], 'unique': true},
         {'columns': ['tenant_id', 'customer_id', 'transaction_number']},
+        {'columns': ['tenant_id', 'customer_id', 'transaction_number'], 'unique': true},
     ],
 ) }}
 

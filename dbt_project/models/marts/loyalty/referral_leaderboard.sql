@@ -1,9 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'customer_id'],
-    indexes=[
-        {'columns': ['tenant_id', 'customer_id'], 'unique': true},
-        {'columns': ['tenant_id', 'place'], 'unique': true},
-    ],
+    indexes=[{'columns': ['tenant_id', 'place'], 'unique': true}],
 ) }}
 
 with referrals as (

@@ -1,9 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'referral_id'],
-    indexes=[
-        {'columns': ['tenant_id', 'referral_id'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
 with referrals as (

@@ -1,7 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'request_id'],
     indexes=[
-        {'columns': ['tenant_id', 'request_id'], 'unique': true},
         {'columns': ['tenant_id', 'customer_id']},
         {'columns': ['status']},
     ],

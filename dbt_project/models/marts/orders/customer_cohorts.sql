@@ -1,9 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'cohort_month', 'month'],
-    indexes=[
-        {'columns': ['tenant_id', 'cohort_month', 'month'], 'unique': true},
-    ],
-) }}
+{{ config(unique_key=['tenant_id', 'cohort_month', 'month']) }}
 
 with orders as (
     select * from {{ ref('orders') }}

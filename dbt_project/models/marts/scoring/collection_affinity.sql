@@ -1,10 +1,7 @@
 {{ config(
     unique_key=['tenant_id', 'customer_id', 'collection'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'customer_id', 'collection'], 'unique': true},
-        {'columns': ['tenant_id', 'collection', 'score']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'collection', 'score']}],
 ) }}
 
 with affinity as (

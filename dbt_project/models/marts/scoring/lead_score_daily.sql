@@ -1,9 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'score_on', 'lead_band'],
-    indexes=[
-        {'columns': ['tenant_id', 'score_on', 'lead_band'], 'unique': true},
-    ],
-) }}
+{{ config(unique_key=['tenant_id', 'score_on', 'lead_band']) }}
 
 with history as (
     select * from {{ ref('lead_score_history') }}

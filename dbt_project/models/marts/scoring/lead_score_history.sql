@@ -1,9 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'customer_id', 'valid_from'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'customer_id', 'valid_from'], 'unique': true},
-    ],
 ) }}
 
 with history as (

@@ -1,9 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'customer_id'],
-    indexes=[
-        {'columns': ['tenant_id', 'customer_id'], 'unique': true},
-        {'columns': ['tenant_id', 'lead_band', 'lead_score']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'lead_band', 'lead_score']}],
 ) }}
 
 with customers as (

@@ -1,7 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'segment_id'],
-    indexes=[{'columns': ['tenant_id', 'segment_id'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'segment_id']) }}
 
 with definitions as (
     select * from {{ ref('int_segments__definitions') }}

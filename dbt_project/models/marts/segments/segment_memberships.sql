@@ -1,9 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'segment_id', 'customer_id', 'spell'],
-    indexes=[
-        {'columns': ['tenant_id', 'segment_id', 'customer_id', 'spell'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
 -- Kept state: what becomes of the recorded spells, and those that begin with this build.

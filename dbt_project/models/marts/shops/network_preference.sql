@@ -1,7 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'shop_id', 'network'],
-    indexes=[{'columns': ['tenant_id', 'shop_id', 'network'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'shop_id', 'network']) }}
 
 with purchases as (
     select * from {{ ref('shop_purchases') }}

@@ -1,7 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'shop_id', 'bucket'],
-    indexes=[{'columns': ['tenant_id', 'shop_id', 'bucket'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'shop_id', 'bucket']) }}
 
 with shops as (
     select * from {{ ref('shop_overview') }}

@@ -1,7 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'shop_id', 'month_of_year'],
-    indexes=[{'columns': ['tenant_id', 'shop_id', 'month_of_year'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'shop_id', 'month_of_year']) }}
 
 with shops as (
     select * from {{ ref('shop_overview') }}

@@ -1,10 +1,7 @@
 {{ config(
     unique_key=['tenant_id', 'shop_id', 'phone'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'shop_id', 'phone'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
 with purchases as (

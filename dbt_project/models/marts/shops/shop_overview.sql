@@ -1,7 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'shop_id'],
-    indexes=[{'columns': ['tenant_id', 'shop_id'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'shop_id']) }}
 
 with purchases as (
     select * from {{ ref('shop_purchases') }}

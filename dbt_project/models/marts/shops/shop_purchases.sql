@@ -1,10 +1,7 @@
 {{ config(
     unique_key=['tenant_id', 'order_id'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'order_id'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id', 'ordered_at']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id', 'ordered_at']}],
 ) }}
 
 with purchases as (

@@ -1,7 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'shop_id', 'slug'],
-    indexes=[{'columns': ['tenant_id', 'shop_id', 'slug'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'shop_id', 'slug']) }}
 
 with visits as (
     select * from {{ ref('int_shops__visits') }}

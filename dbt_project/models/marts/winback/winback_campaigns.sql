@@ -1,7 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'campaign_id'],
-    indexes=[{'columns': ['tenant_id', 'campaign_id'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'campaign_id']) }}
 
 with campaigns as (
     select * from {{ ref('winback_campaign_definitions') }}

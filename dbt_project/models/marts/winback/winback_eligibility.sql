@@ -1,9 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'campaign_id', 'customer_id'],
-    indexes=[
-        {'columns': ['tenant_id', 'campaign_id', 'customer_id'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
 with campaigns as (
@@ -16,6 +13,12 @@ customer_traits as (
 
 tenant_settings as (
     select * from {{ ref('int_tenants__settings') }}
+),
+
+-- A kept table: it knows everybody's enrolments, under the ids of today.
+recipients as (
+    select * from {{ ref('int_winback__enrolments') }}
+    where preference = 1
 ),
 
 -- The order of the cases is the order of the rules: the first that fails is the reason.
@@ -50,9 +53,15 @@ reasons as (
                 then 'not_inactive_long_enough'
             when customer_traits.days_inactive > campaigns.max_days_inactive
                 then 'inactive_too_long'
+            when recipients.customer_id is not null then 'already_a_recipient'
         end as reason
     from campaigns
     inner join customer_traits on campaigns.tenant_id = customer_traits.tenant_id
+    left join recipients
+        on
+            customer_traits.tenant_id = recipients.tenant_id
+            and customer_traits.customer_id = recipients.customer_id
+            and campaigns.campaign_id = recipients.campaign_id
 ),
 
 final as (

@@ -1,7 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'message_id'],
-    indexes=[{'columns': ['tenant_id', 'message_id'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'message_id']) }}
 
 with next_actions as (
     select * from {{ ref('client_next_actions') }}

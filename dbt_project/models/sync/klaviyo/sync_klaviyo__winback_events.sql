@@ -1,25 +1,55 @@
-{{ config(
-    unique_key=['tenant_id', 'message_id'],
-    indexes=[{'columns': ['tenant_id', 'message_id'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'message_id']) }}
 
-with eligibility as (
+with recipients as (
+    select * from {{ ref('winback_recipients') }}
+    where status = 'pending'
+),
+
+candidates as (
+    select * from {{ ref('int_winback__candidates') }}
+    where not is_held_out
+),
+
+eligibility as (
     select * from {{ ref('winback_eligibility') }}
 ),
 
 campaigns as (
     select * from {{ ref('winback_campaigns') }}
+    where status = 'active'
 ),
 
 customers as (
     select * from {{ ref('customers') }}
 ),
 
--- The held-out share of a campaign never changes sides and hears nothing.
-recipients as (
+-- Whoever is enrolled and still waits, and whoever a live run enrols just before it sends.
+recipients_and_candidates as (
     select
-        eligibility.tenant_id,
-        eligibility.customer_id,
+        tenant_id,
+        campaign_id,
+        customer_id,
+        message_id,
+        due_at
+    from recipients
+
+    union all
+
+    select
+        tenant_id,
+        campaign_id,
+        customer_id,
+        message_id,
+        due_at
+    from candidates
+),
+
+messages as (
+    select
+        recipients_and_candidates.tenant_id,
+        recipients_and_candidates.customer_id,
+        recipients_and_candidates.message_id,
+        recipients_and_candidates.due_at as not_before,
         eligibility.days_inactive,
         eligibility.lifetime_value,
         customers.email,
@@ -31,29 +61,22 @@ recipients as (
         campaigns.discount_code,
         campaigns.klaviyo_metric,
         campaigns.currency,
-        campaigns.ends_at,
-        {{ hash_id([
-            'eligibility.tenant_id', "'winback'", 'campaigns.campaign_id',
-            'eligibility.customer_id',
-        ]) }} as message_id,
-        greatest(
-            {{ add_days('eligibility.stage_since', 'campaigns.send_delay_days') }},
-            campaigns.starts_at
-        ) as not_before
-    from eligibility
+        campaigns.ends_at
+    from recipients_and_candidates
+    -- every campaign has a verdict about every customer; a paused one sends nothing
+    inner join eligibility
+        on
+            recipients_and_candidates.tenant_id = eligibility.tenant_id
+            and recipients_and_candidates.campaign_id = eligibility.campaign_id
+            and recipients_and_candidates.customer_id = eligibility.customer_id
     inner join campaigns
         on
-            eligibility.tenant_id = campaigns.tenant_id
-            and eligibility.campaign_id = campaigns.campaign_id
+            recipients_and_candidates.tenant_id = campaigns.tenant_id
+            and recipients_and_candidates.campaign_id = campaigns.campaign_id
     inner join customers
         on
-            eligibility.tenant_id = customers.tenant_id
-            and eligibility.customer_id = customers.customer_id
-    where
-        eligibility.is_eligible
-        and {{ hash_bucket(
-            ['eligibility.tenant_id', 'campaigns.campaign_id', 'eligibility.customer_id'], 100
-        ) }} >= coalesce(campaigns.holdout_percent, 0)
+            recipients_and_candidates.tenant_id = customers.tenant_id
+            and recipients_and_candidates.customer_id = customers.customer_id
 ),
 
 final as (
@@ -83,7 +106,7 @@ final as (
         not_before,
         ends_at as expires_at,
         'winback' as purpose
-    from recipients
+    from messages
 )
 
 select * from final

@@ -485,13 +485,14 @@ def replay_sending(
 
 def _check_switch(tenant: str, destination: str) -> None:
     from orchestration.activation.deliver import require_tenant
-    from orchestration.activation.destinations import DESTINATIONS
+    from orchestration.activation.destinations import DESTINATIONS, files
 
     if tenant != "*":
         require_tenant(tenant)
-    if destination not in ("*", *DESTINATIONS):
+    known = sorted([*DESTINATIONS, files.NAME])
+    if destination not in ("*", *known):
         raise typer.BadParameter(
-            f"there is no destination {destination}; known: {', '.join(sorted(DESTINATIONS))}",
+            f"there is no destination {destination}; known: {', '.join(known)}",
             param_hint="--destination",
         )
 

@@ -30,6 +30,7 @@ SKIPPED = (
     "expired",
     "erased",
     "already_sent_to_an_old_id",
+    "never_added",
     "campaign_ended",
     "held_out",
     "purchased_since_enrolment",
@@ -239,6 +240,8 @@ def verdicts(candidates: str) -> str:
             deliveries.message_id,
             deliveries.destination,
             deliveries.purpose,
+            deliveries.operation,
+            deliveries.payload ->> 'list_id' as list_id,
             deliveries.is_backfill,
             deliveries.payload #> '{{data,attributes,properties}}' as properties,
             coalesce(deliveries.sent_at, deliveries.updated_at) as sent_at
@@ -356,6 +359,17 @@ def verdicts(candidates: str) -> str:
                             )
                     )
                     then 'already_sent_to_an_old_id'
+                when
+                    messages.operation = 'remove_from_list'
+                    and not exists (
+                        select 1
+                        from sent
+                        where
+                            messages.present_customer_id = sent.present_customer_id
+                            and sent.operation = 'add_to_list'
+                            and messages.payload ->> 'list_id' = sent.list_id
+                    )
+                    then 'never_added'
                 when messages.needs_enrolment and coalesce(campaigns.status, 'ended') = 'ended'
                     then 'campaign_ended'
                 when messages.needs_enrolment and enrolments.is_held_out then 'held_out'

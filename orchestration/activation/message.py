@@ -15,6 +15,7 @@ OUTPUTS: Mapping[str, str] = MappingProxyType(
         "loyalty": "sync_klaviyo__loyalty_events",
         "client_advice": "sync_webhook__next_best_actions",
         "client_events": "sync_klaviyo__next_best_actions",
+        "segments": "sync_klaviyo__segment_memberships",
     }
 )
 """The sync model of each output."""

@@ -46,7 +46,7 @@ THREADS = 8
 """Requests under way at once: a destination answers slower than it takes."""
 SAMPLES = 3
 JOB_PATIENCE_SECONDS = 600.0
-FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.02, 5.0
+FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 5.0
 
 
 @dataclass

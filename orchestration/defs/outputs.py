@@ -6,11 +6,13 @@ from typing import Any
 import dagster as dg
 
 from orchestration.activation.deliver import DeliveryReport, deliver, require_tenant
+from orchestration.activation.destinations.files import EXPORT, write_export
 from orchestration.activation.message import OUTPUTS, SYNC_SCHEMA
 from orchestration.activation.send import SendReport, send
 from orchestration.settings import Settings
 
 OUTPUTS_STEP = "deliver"
+EXPORT_ASSET = "marketing_export"
 SENT_COUNTS = ("sent", "backfilled", "rejected", "unknown", "not_due", "left")
 COUNTS = ("written", "waiting", "expired", "recorded")
 CONFIG_SCHEMA = {
@@ -44,10 +46,18 @@ def output_assets(
         )
         for name, output in outputs.items()
     ]
+    export = dg.AssetSpec(
+        EXPORT_ASSET,
+        deps=[dg.AssetKey(["marts", EXPORT])],
+        group_name="outputs",
+        description="Whom a tenant may contact, as CSV, JSON Lines and Parquet; live only.",
+        kinds={"python"},
+        skippable=True,
+    )
 
     @dg.multi_asset(
         name=OUTPUTS_STEP,
-        specs=specs,
+        specs=[*specs, export],
         can_subset=True,
         config_schema=CONFIG_SCHEMA,
         description="Writes what the latest build decided to send, or sends it when told to.",
@@ -67,6 +77,12 @@ def output_assets(
         for name, output in asked.items():
             yield dg.MaterializeResult(
                 asset_key=name, metadata={"tenant": tenant or "all", **_metadata(report, output)}
+            )
+        if isinstance(report, SendReport) and dg.AssetKey(EXPORT_ASSET) in selected:
+            written = write_export(settings, report.tenant_id)
+            files = [str(file) for file in written.files]
+            yield dg.MaterializeResult(
+                asset_key=EXPORT_ASSET, metadata={"rows": written.rows, "files": files}
             )
 
     return deliver_outputs

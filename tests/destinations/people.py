@@ -16,6 +16,7 @@ NEVER = "9999-01-01T00:00:00+00:00"
 CHANGED = (
     "marts.customers",
     "marts.customer_identities",
+    "marts.customer_marketing_export",
     "marts.customer_redirects",
     "marts.winback_campaigns",
     "marts.winback_eligibility",
@@ -25,6 +26,7 @@ CHANGED = (
     "sync.sync_klaviyo__winback_events",
     "sync.sync_klaviyo__next_best_actions",
     "sync.sync_webhook__next_best_actions",
+    "sync.sync_klaviyo__segment_memberships",
     "raw.consent_changes",
     "raw.touchpoints",
     "raw.klaviyo_profiles",
@@ -92,6 +94,7 @@ def forget_everybody(connection: sqlalchemy.Connection) -> None:
     for table in (
         "sync.sync_webhook__next_best_actions",
         "sync.sync_klaviyo__next_best_actions",
+        "sync.sync_klaviyo__segment_memberships",
         "outbox.deliveries",
     ):
         connection.exec_driver_sql(f"delete from {table}")
@@ -174,6 +177,29 @@ def add_invitations(connection: sqlalchemy.Connection, at: datetime, *names: str
             }
             for name in names
         ),
+    )
+
+
+def add_move(
+    connection: sqlalchemy.Connection, operation: str, at: datetime, name: str, spell: int = 1
+) -> None:
+    """Onto the list `L`, or off it."""
+    message_id = f"{operation}-{name}-{spell}"
+    change = {
+        "message_id": message_id,
+        "customer_id": name,
+        "purpose": "segment_membership",
+        "operation": operation,
+        "not_before": at.isoformat(),
+        "expires_at": None,
+        "payload": {"list_id": "L", "profile": {"email": email_of(name)}},
+    }
+    connection.execute(
+        text(
+            "insert into sync.sync_klaviyo__segment_memberships select moved.* from "
+            "jsonb_populate_record(null::sync.sync_klaviyo__segment_memberships, "
+            "cast(:change as jsonb)) as moved"
+        ).bindparams(change=json.dumps({"tenant_id": TENANT, "destination": "klaviyo", **change})),
     )
 
 

@@ -1,9 +1,9 @@
 """Klaviyo, Shopify and a webhook on one local server, as strict as they are, and worse on demand.
 
-What it enforces is written in docs/architecture terms in each handler: windows of a second and a
-minute with 429 and Retry-After; the first of a repeated `unique_id` kept on the endpoint for single
-events; a whole bulk job failing on a repeated one; at most 1,000 events and 5 MB per job; headers,
-revision and the shape of every event; 202 that only means accepted, and a job to look after.
+What it enforces: windows of a second and a minute with 429 and Retry-After; the first of a repeated
+`unique_id` kept on the endpoint for single events; a whole bulk job failing on a repeated one; at
+most 1,000 events and 5 MB per job; headers, revision and the shape of every event; 202 that only
+means accepted, and a job to look after.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import orjson
 KLAVIYO_KEY, SHOPIFY_TOKEN, WEBHOOK_SECRET = "pk_test", "shpat_test", "whsec_test"
 REVISION, JSON_API = "2026-07-15", "application/vnd.api+json"
 MOST_EVENTS, MOST_BYTES = 1_000, 5_000_000
+DISCOUNTS = ("discountCodeBasicCreate", "discountCodeFreeShippingCreate")
 LONGEST_STRING, MOST_PROPERTIES = 100_000, 400
 
 Failure = Literal["drop_before", "drop_after", "error_before", "error_after", "stall", "garbage"]
@@ -310,19 +311,20 @@ class Destinations:
     def _discount(self, headers: Any, body: bytes) -> Reply:
         if headers.get("x-shopify-access-token") != SHOPIFY_TOKEN:
             return _refuse(401, "wrong token")
-        discount = orjson.loads(body)["variables"]["basicCodeDiscount"]
+        document = orjson.loads(body)
+        discount = document["variables"]["discount"]
+        name = next(one for one in DISCOUNTS if one in document["query"])
         problems = []
         if discount["code"].upper() in self.codes:
             problems.append({"field": ["code"], "code": "TAKEN", "message": "Code must be unique"})
-        percentage = discount["customerGets"]["value"].get("percentage")
+        percentage = discount.get("customerGets", {}).get("value", {}).get("percentage")
         if percentage is not None and not 0 < percentage <= 1:
             message = "Value must be between 0 and 1"
             problems.append({"field": ["percentage"], "code": "INVALID", "message": message})
         if not problems:
             self.codes[discount["code"].upper()] = discount
         node = None if problems else {"id": f"gid://shopify/DiscountCodeNode/{len(self.codes)}"}
-        made = {"codeDiscountNode": node, "userErrors": problems}
-        return 200, {"data": {"discountCodeBasicCreate": made}}
+        return 200, {"data": {name: {"codeDiscountNode": node, "userErrors": problems}}}
 
     def _hook(self, headers: Any, body: bytes) -> Reply:
         message_id = headers.get("x-journey-message-id", "")

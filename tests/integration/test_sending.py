@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import sqlalchemy
+from pyarrow import parquet
 from sqlalchemy import text
 
 from orchestration.activation import outbox, switches
 from orchestration.activation import send as engine_module
 from orchestration.activation.deliver import deliver
+from orchestration.activation.destinations.files import write_export
 from orchestration.activation.gate import GateClosed
+from orchestration.activation.message import OUTPUTS
 from orchestration.activation.outbox import SendingError, replay_rejected
 from orchestration.activation.rates import Limits
 from orchestration.activation.send import SendReport, World, send
 from orchestration.build import BuildReport
+from orchestration.cli import main
+from orchestration.defs.failures import DELIVERY_TAG
 from orchestration.settings import SEEDS_DIR, Settings, get_settings
 from orchestration.warehouse.builds import building
 from orchestration.warehouse.database import engine_for, parse_url
@@ -33,14 +41,16 @@ from tests.destinations.people import (
     TENANT,
     add_candidates,
     add_invitations,
+    add_move,
     add_news,
     add_people,
+    clone,
     email_of,
     forget_everybody,
     keep,
     restore,
 )
-from tests.destinations.server import Destinations, Windows
+from tests.destinations.server import KLAVIYO_KEY, Destinations, Windows
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 NOW = AS_OF + timedelta(hours=1)
@@ -153,6 +163,12 @@ def change_seeds(
     monkeypatch.setattr(engine_module, "SEEDS_DIR", folder)
 
 
+def arrived(server: Destinations) -> int:
+    """How many messages the server took."""
+    members = sum(map(len, server.lists.values()))
+    return len(server.events) + len(server.receipts) + len(server.codes) + members
+
+
 def test_what_a_dry_run_showed_is_sent_once(
     built: Settings, warehouse_database: sqlalchemy.Engine, serve: Serve
 ) -> None:
@@ -163,16 +179,18 @@ def test_what_a_dry_run_showed_is_sent_once(
     first = send_now(built)
     second = send_now(built)
     assert first.is_complete
-    assert first.total("sent") == shown.total("written") > 50
+    assert first.total("sent") + first.total("skipped") == shown.total("written")
+    reasons = {reason for one in first.purposes.values() for reason in one.skipped}
+    assert reasons <= {"erased", "never_added"}
     assert (second.total("sent"), second.total("left")) == (0, 0)
-    assert len(server.events) + len(server.receipts) == first.total("sent")
+    assert first.total("sent") == arrived(server) > 50
     assert set(server.recordings.values()) | set(server.receipts.values()) == {1}
     assert server.per_endpoint["events"] == 0
     with warehouse_database.connect() as connection:
         rows = connection.execute(
             text(
                 "select tenant_id, state, attempts, sent_at, count(*) from outbox.deliveries "
-                "where state <> 'dry_run' group by 1, 2, 3, 4"
+                "where state not in ('dry_run', 'skipped') group by 1, 2, 3, 4"
             )
         ).all()
     assert [tuple(row[:4]) for row in rows] == [(TENANT, "accepted", 1, NOW)]
@@ -748,6 +766,63 @@ def test_what_no_model_wants_any_more_is_not_left_waiting(
     assert Counter(states(bare).values())[("skipped", "no_longer_wanted")] == 2
 
 
+def test_lists_are_kept_by_difference(
+    built: Settings, bare: sqlalchemy.Engine, serve: Serve
+) -> None:
+    """Prevents: people taken off a list that somebody else keeps, whom we never put there; and a
+    member who came back and is taken off by the message about the stay before."""
+    server = serve()
+    remove_all = "delete from sync.sync_klaviyo__segment_memberships"
+    with bare.begin() as connection:
+        add_people(connection, "new", "was-never-there", "comes-back")
+        add_move(connection, "add_to_list", NOW - DAY, "new")
+        add_move(connection, "add_to_list", NOW - DAY, "comes-back")
+        add_move(connection, "remove_from_list", NOW - DAY, "was-never-there")
+    report = send_now(built, "segments")
+    assert (report.total("sent"), report.total("skipped")) == (2, 1)
+    assert states(bare)["remove_from_list-was-never-there-1"] == ("skipped", "never_added")
+
+    def members() -> set[str]:
+        of_profile = {profile_id: email for email, profile_id in server.profiles.items()}
+        return {of_profile[one] for one in server.lists["L"]}
+
+    assert members() == {email_of("new"), email_of("comes-back")}
+    run_sql(bare, remove_all)
+    with bare.begin() as connection:
+        add_move(connection, "remove_from_list", NOW - HOUR, "comes-back")
+    assert send_now(built, "segments").total("sent") == 1
+    assert members() == {email_of("new")}
+    run_sql(bare, remove_all)
+    with bare.begin() as connection:
+        add_move(connection, "add_to_list", NOW - HOUR, "comes-back", spell=2)
+    assert send_now(built, "segments").total("sent") == 1
+    assert members() == {email_of("new"), email_of("comes-back")}
+
+
+def test_a_code_is_made_once_whatever_becomes_of_the_answer(
+    built: Settings, bare: sqlalchemy.Engine, serve: Serve
+) -> None:
+    """Prevents: a code reported as refused because our own first try had made it."""
+    with bare.begin() as connection:
+        add_people(connection, "p")
+        add_news(connection, "reward_code", NOW - HOUR, "p")
+        connection.execute(
+            text(
+                "update sync.sync_klaviyo__loyalty_events set destination = 'shopify', "
+                "operation = 'create_discount_code', purpose = 'discount_code', payload = :code "
+                "where customer_id = 'p'"
+            ),
+            {
+                "code": '{"code": "K7QD", "discount_type": "fixed_amount", "value": 5, '
+                '"starts_at": "2026-07-01T00:00:00Z"}'
+            },
+        )
+    server = serve(plan=lambda number, _: "drop_after" if number == 1 else None)
+    assert send_now(built, "loyalty").total("sent") == 1
+    assert set(server.codes) == {"K7QD"}
+    assert server.per_endpoint["graphql"] == 2
+
+
 def test_an_undeclared_purpose_is_refused_by_name(
     built: Settings, bare: sqlalchemy.Engine, serve: Serve
 ) -> None:
@@ -779,3 +854,171 @@ def test_a_destination_that_allows_less_than_we_thought_is_obeyed(
     assert report.total("sent") == 12
     assert server.too_many > 0
     assert set(server.recordings.values()) == {1}
+
+
+def run_command(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return int(ended.value.code or 0)
+
+
+def test_live_is_said_with_the_tenant(
+    built: Settings, serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prevents: everybody's messages sent by a command that meant to show one tenant's."""
+    server = serve()
+    assert run_command("deliver", "--live") == 2
+    assert "name the tenant" in capsys.readouterr().err
+    assert run_command("deliver", "--live", "--tenant", "nobody") == 1
+    assert "known: aurora" in capsys.readouterr().err
+    assert server.requests == 0
+
+
+def test_a_live_delivery_from_the_command_line_shows_in_the_ui(
+    built: Settings,
+    bare: sqlalchemy.Engine,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Prevents: a delivery that the UI does not know, counts that differ from what was sent, and a
+    key in the records."""
+    server = serve()
+    with bare.begin() as connection:
+        add_people(connection, "a", "b")
+        add_candidates(connection, "a")
+        add_invitations(connection, NOW - HOUR, "a")
+        add_news(connection, "points_earned", NOW - HOUR, "a", "b")
+        add_move(connection, "add_to_list", NOW - HOUR, "b")
+    monkeypatch.setenv("JOURNEY_MAX_BUILD_AGE_HOURS", "1000000")
+    assert run_command("deliver", "--live", "--tenant", TENANT, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    sent = Counter({one["output"]: 0 for one in report["purposes"]})
+    for one in report["purposes"]:
+        sent[one["output"]] += one["sent"]
+    assert sent.total() == arrived(server) == 4
+    with dg.DagsterInstance.from_config(str(built.home / "dagster")) as instance:
+        (run,) = instance.get_runs(dg.RunsFilter(tags=DELIVERY_TAG))
+        assert run.is_success
+        entries = instance.all_logs(run.run_id)
+    made = {
+        entry.asset_materialization.asset_key.to_user_string(): entry.asset_materialization.metadata
+        for entry in entries
+        if entry.asset_materialization
+    }
+    assert {name: made[f"{name}_outputs"]["sent"].value for name in OUTPUTS} == {
+        name: sent[name] for name in OUTPUTS
+    }
+    assert made["marketing_export"]["rows"].value > 0
+    assert KLAVIYO_KEY not in "".join(map(str, entries))
+    assert run_command("deliver", "--live", "--tenant", TENANT) == 0
+    assert "0 messages of aurora sent" in capsys.readouterr().out
+
+
+def test_a_closed_gate_is_one_message(
+    built: Settings, serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prevents: messages of last year's build, and a refusal buried in tracebacks."""
+    server = serve()
+    assert run_command("deliver", "--live", "--tenant", TENANT) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("so nothing is sent") == 1
+    assert "Traceback" not in captured.err
+    assert server.requests == 0
+
+
+def test_sending_is_stopped_and_started_by_commands(
+    built: Settings, bare: sqlalchemy.Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prevents: a switch that nobody sees, that a slip of the pen leaves open, or that stays."""
+    assert run_command("sending", "stop", "--destination", "klavijo") == 2
+    assert "there is no destination klavijo" in capsys.readouterr().err
+    stop = ("--tenant", TENANT, "--destination", "klaviyo")
+    assert run_command("sending", "stop", *stop, "--reason", "wrong price") == 0
+    assert run_command("sending", "stop") == 0
+    capsys.readouterr()
+    run_command("status")
+    shown = capsys.readouterr().out
+    assert "tenant aurora, destination klaviyo" in shown
+    assert "wrong price" in shown
+    assert run_command("sending", "start") == 0
+    assert "Still stopped: tenant aurora" in capsys.readouterr().out
+    assert run_command("sending", "start", *stop) == 0
+    assert "Nothing is stopped any more" in capsys.readouterr().out
+    with bare.begin() as connection:
+        connection.execute(
+            text(
+                "insert into outbox.deliveries (message_id, tenant_id, destination, operation, "
+                "purpose, payload, state, reason, created_at, updated_at) values ('dead', "
+                "'aurora', 'klaviyo', 'create_event', 'winback', '{}', 'rejected', 'no', now(), "
+                "now())"
+            )
+        )
+    assert run_command("sending", "replay", "--tenant", TENANT) == 0
+    assert "1 messages will be tried again" in capsys.readouterr().out
+    assert states(bare)["dead"] == ("unknown", "replayed: no")
+
+
+def test_the_export_leaves_out_who_may_not_be_written_to(
+    built: Settings, bare: sqlalchemy.Engine
+) -> None:
+    """Prevents: a list with people who withdrew after the build, cells that a spreadsheet runs, and
+    formats that disagree."""
+    names = {"plain": "Ada", "formula": "=1+1", "withdrew": "Ben", "withdrew-has-sms": "Cleo"}
+    with bare.begin() as connection:
+        connection.execute(
+            text(
+                "delete from marts.customer_marketing_export where customer_id <> ("
+                "select min(customer_id) from marts.customer_marketing_export "
+                "where tenant_id = 'aurora')"
+            )
+        )
+        add_people(connection, *names, "erased")
+        clone(
+            connection,
+            "marts.customer_marketing_export",
+            *(
+                {
+                    "customer_id": name,
+                    "email": email_of(name),
+                    "phone": "+49301" if name.endswith("sms") else None,
+                    "is_reachable_by_email": True,
+                    "is_reachable_by_sms": name.endswith("sms"),
+                    "first_name": names.get(name, "Dan"),
+                    "lifetime_value": 12.5,
+                }
+                for name in (*names, "erased")
+            ),
+        )
+        for name in ("withdrew", "withdrew-has-sms"):
+            connection.execute(
+                text(
+                    "insert into raw.consent_changes (tenant_id, id, email, channel, subscribed, "
+                    "changed_at, _load_id, _line, _loaded_at, _is_current) values ('aurora', :id, "
+                    ":email, 'email', false, '2026-07-01T00:30:00Z', 1, 1, now(), true)"
+                ),
+                {"id": name, "email": email_of(name)},
+            )
+        connection.execute(
+            text(CHANGES["erased-by-email"][1]), {"email": email_of("erased"), "load": 1}
+        )
+    report = write_export(built, TENANT, NOW)
+    folder = built.home / "exports" / TENANT
+    assert {file.suffix for file in report.files} == {".csv", ".jsonl", ".parquet"}
+    with (folder / "customer_marketing_export.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["customer_id"]: row for row in csv.DictReader(file)}
+    lines = (folder / "customer_marketing_export.jsonl").read_text().splitlines()
+    as_json = {row["customer_id"]: row for row in map(json.loads, lines)}
+    as_parquet = {
+        row["customer_id"]: row
+        for row in parquet.read_table(folder / "customer_marketing_export.parquet").to_pylist()
+    }
+    assert set(rows) == set(as_json) == set(as_parquet)
+    assert len(rows) == report.rows
+    assert {*names, "erased"} & set(rows) == {"plain", "formula", "withdrew-has-sms"}
+    assert (rows["formula"]["first_name"], as_json["formula"]["first_name"]) == ("'=1+1", "=1+1")
+    assert (rows["withdrew-has-sms"]["email"], rows["withdrew-has-sms"]["phone"]) == ("", "+49301")
+    assert as_parquet["plain"]["lifetime_value"] == Decimal("12.50")
+    with bare.begin() as connection:
+        switches.stop(connection, TENANT, "files", "audit")
+    assert write_export(built, TENANT, NOW).files == ()

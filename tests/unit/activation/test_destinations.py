@@ -44,10 +44,10 @@ CODE: dict[str, Any] = {
     "value": 15,
     "currency": "EUR",
     "starts_at": "2026-07-01T00:00:00Z",
-    "expires_at": None,
+    "ends_at": None,
     "usage_limit": 100,
     "once_per_customer": True,
-    "minimum_amount": None,
+    "minimum_purchase_amount": None,
     "minimum_quantity": None,
 }
 
@@ -155,7 +155,7 @@ def test_a_member_of_a_list_is_found_before_it_is_moved(operation: str, method: 
     [
         ({}, {"percentage": 0.15}, None),
         (
-            {"discount_type": "fixed_amount", "value": 20, "minimum_amount": 50},
+            {"discount_type": "fixed_amount", "value": 20, "minimum_purchase_amount": 50},
             {"discountAmount": {"amount": "20", "appliesOnEachItem": False}},
             {"subtotal": {"greaterThanOrEqualToSubtotal": "50"}},
         ),
@@ -171,11 +171,45 @@ def test_a_code_says_what_it_is_worth(
 ) -> None:
     """Prevents: 15 per cent that become 1,500, and a minimum that gets lost."""
     request = shopify.to_request(code_message(**changes))
-    discount = json.loads(request.body)["variables"]["basicCodeDiscount"]
+    discount = json.loads(request.body)["variables"]["discount"]
     assert discount["customerGets"]["value"] == value
     assert discount.get("minimumRequirement") == minimum
     assert (discount["code"], discount["usageLimit"]) == ("MISSYOU15", 100)
     assert discount["appliesOncePerCustomer"] is True
+
+
+def test_free_shipping_is_a_code_of_its_own_kind() -> None:
+    """Prevents: a reward of free shipping that takes nothing off, or everything."""
+    message = code_message(discount_type="free_shipping", value=None)
+    body = json.loads(shopify.to_request(message).body)
+    assert "discountCodeFreeShippingCreate" in body["query"]
+    assert body["variables"]["discount"]["destination"] == {"all": True}
+    assert "customerGets" not in body["variables"]["discount"]
+
+
+def test_a_code_for_products_names_them() -> None:
+    """Prevents: a free mug that makes the whole basket free."""
+    message = code_message(value=100, products=["gid://shopify/Product/1", "22"])
+    discount = json.loads(shopify.to_request(message).body)["variables"]["discount"]
+    assert discount["customerGets"]["items"] == {
+        "products": {"productsToAdd": ["gid://shopify/Product/1", "gid://shopify/Product/22"]}
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"products": ["mug-stoneware"]}, "mug-stoneware is not the id of a product"),
+        ({"collections": ["grounding"]}, "restricted by collections"),
+        ({"first_time_only": True}, "restricted by first_time_only"),
+        ({"discount_type": "buy_x_get_y"}, "buy_x_get_y are made by hand"),
+        ({"minimum_purchase_amount": 5, "minimum_quantity": 2}, "one minimum"),
+    ],
+)
+def test_a_code_that_would_promise_more_is_not_made(changes: dict[str, object], words: str) -> None:
+    """Prevents: a restricted code that the shop takes for everything and from everybody."""
+    with pytest.raises(ValueError, match=words):
+        shopify.to_request(code_message(**changes))
 
 
 def test_a_code_that_is_taken_is_ours_only_after_a_try_of_ours() -> None:

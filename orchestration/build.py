@@ -13,7 +13,7 @@ from typing import Any
 from orchestration.seeds.files import SeedError
 from orchestration.settings import Settings
 from orchestration.warehouse.builds import Build, build_of_run, building, locked, parse_as_of
-from orchestration.warehouse.database import engine, migrate
+from orchestration.warehouse.database import engine, known_passwords, migrate
 from orchestration.warehouse.errors import DatabaseUnavailable, JourneyError, StorageError
 
 PROGRESS_LOGGER = "orchestration"
@@ -42,6 +42,11 @@ class BuildReport:
     def load(self) -> dict[str, Any]:
         """The load's report as plain values."""
         return dict(self.build.details.get("load", {}))
+
+    @property
+    def erasures(self) -> list[dict[str, Any]]:
+        """The receipts of the requests to be forgotten that this build carried out."""
+        return list(self.build.details.get("erasures", []))
 
     @property
     def left_out(self) -> list[str]:
@@ -114,7 +119,7 @@ def build(
     instant = parse_as_of(as_of) if isinstance(as_of, str) else as_of
     database = engine(settings)
     try:
-        migrate(database)
+        migrate(database, known_passwords(settings))
         with locked(database):
             pass
         from orchestration.defs.run import run_job
@@ -143,7 +148,7 @@ def build(
         seconds=seconds,
         seconds_per_step={
             "start": round(until_build, 3),
-            **{name: steps[name] for name in ("load", "transform") if name in steps},
+            **{name: steps[name] for name in ("erase", "load", "transform") if name in steps},
             "finish": round(seconds - until_build - sum(steps.values()), 3),
         },
         written=outcome.written,

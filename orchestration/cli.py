@@ -25,6 +25,8 @@ from rich.markup import escape
 from orchestration.warehouse.errors import DatabaseUnavailable, JourneyError
 
 if TYPE_CHECKING:
+    import sqlalchemy
+
     from orchestration.identity import Identity, Tie
     from orchestration.ingest.load import FileResult, Progress
     from orchestration.settings import Settings
@@ -36,6 +38,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
+
+tenants_app = typer.Typer(help="Tenants, and the logins that read their rows.")
+app.add_typer(tenants_app, name="tenant", no_args_is_help=True)
 
 PLAIN_WIDTH = 200
 INTERRUPTED = 130
@@ -79,7 +84,12 @@ def up(
 ) -> None:
     """Start the database and the Dagster UI with its schedules; bring the tables up to date."""
     from orchestration import services
-    from orchestration.warehouse.database import check_version, engine, migrate
+    from orchestration.warehouse.database import (
+        check_version,
+        engine,
+        known_passwords,
+        migrate,
+    )
     from orchestration.warehouse.storage import make_folder
 
     settings = _settings()
@@ -94,7 +104,7 @@ def up(
         was_running = True
     database = engine(settings)
     version = check_version(database)
-    migrate(database)
+    migrate(database, known_passwords(settings))
     database.dispose()
     if settings.landing == str(settings.home / "landing"):
         make_folder(Path(settings.landing))
@@ -735,6 +745,60 @@ def _show_tie(tie: Tie) -> None:
 
 
 @app.command()
+def erase(
+    tenant: Annotated[str, typer.Option(help="Whose customer it is.")],
+    email: Annotated[str | None, typer.Option(help="The person's e-mail.")] = None,
+    phone: Annotated[
+        str | None, typer.Option(help="The person's phone, like +491701234567.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forget a person: request it, carry it out, and build, so that no table shows them.
+
+    Amounts stay under a pseudonym. Requests among the landing files need no command: every build
+    carries them out. Exit code 1 when the request was refused or the build failed.
+    """
+    from orchestration.activation.deliver import require_tenant
+    from orchestration.build import build as run_build
+    from orchestration.privacy.erasure import request_erasure
+    from orchestration.warehouse.database import engine, migrate
+
+    settings = _settings()
+    require_tenant(tenant)
+    database = engine(settings)
+    try:
+        migrate(database)
+        request_id = request_erasure(database, tenant, email=email, phone=phone)
+    finally:
+        database.dispose()
+    with _Ticker(quiet=as_json) as ticker:
+        # the first finds out who the person is, the second forgets them
+        report = run_build(settings, progress=ticker.tell)
+        if report.succeeded:
+            report = run_build(settings, progress=ticker.tell)
+    receipt = next((one for one in report.erasures if one["request_id"] == request_id), None)
+    if as_json:
+        _print_json({"receipt": receipt, "build": report.to_dict()})
+    else:
+        for line in report.errors:
+            _complain(line)
+        if receipt is None:
+            _complain(
+                f"Request {request_id} is recorded; the build after the next that succeeds does it."
+            )
+        elif receipt["reason"]:
+            _complain(f"Request {request_id} was refused: {receipt['reason']}")
+        else:
+            _say(f"Forgotten. Receipt {receipt['erasure_id']}:")
+            for table, rows in receipt["rows"].items():
+                _say(f"  {table}: {rows:,} rows")
+            if not report.succeeded:
+                _complain("The marts show the person until a build succeeds.")
+    if receipt is None or receipt["reason"] or not report.succeeded:
+        raise typer.Exit(1)
+
+
+@app.command()
 def overview(as_json: AsJson = False) -> None:
     """Show the funnel of each tenant and the size of each mart."""
     from orchestration import services
@@ -770,6 +834,106 @@ def overview(as_json: AsJson = False) -> None:
     _say(f"\nNext: {sys.argv[0]} up opens {services.webserver_url(settings)}, with every asset")
 
 
+@tenants_app.command("list")
+def tenant_list(as_json: AsJson = False) -> None:
+    """Show every tenant, and the logins that read its rows."""
+    from orchestration import tenants
+    from orchestration.settings import SEEDS_DIR
+
+    with _migrated(_settings()) as database:
+        found = tenants.list_tenants(database, SEEDS_DIR / "tenants.csv")
+    if as_json:
+        _print_json([tenant.to_dict() for tenant in found])
+        return
+    _table(
+        "",
+        ("tenant", "name", "time zone", "currency", "region", "readers"),
+        [
+            (
+                tenant.tenant_id,
+                tenant.name,
+                tenant.time_zone,
+                tenant.currency,
+                tenant.phone_region,
+                ", ".join(tenant.readers) or "none",
+            )
+            for tenant in found
+        ],
+    )
+
+
+@tenants_app.command("add")
+def tenant_add(
+    tenant_id: Annotated[str, typer.Argument(help="Its id: a folder name in small letters.")],
+    name: Annotated[str, typer.Option(help="The business's name.")],
+    time_zone: Annotated[str, typer.Option(help="IANA time zone, like Europe/Berlin.")],
+    currency: Annotated[str, typer.Option(help="ISO 4217 currency of its reports, like EUR.")],
+    phone_region: Annotated[str, typer.Option(help="Where its phones are, like DE.")],
+    as_json: AsJson = False,
+) -> None:
+    """Add a tenant to seeds/tenants.csv, where a build finds it."""
+    from orchestration import tenants
+    from orchestration.ingest.tenants import Tenant
+    from orchestration.settings import SEEDS_DIR
+
+    settings = _settings()
+    seed = SEEDS_DIR / "tenants.csv"
+    tenants.add_tenant(seed, Tenant(tenant_id, name, time_zone, currency, phone_region))
+    if as_json:
+        _print_json({"tenant_id": tenant_id, "seed": str(seed)})
+        return
+    _say(f"{seed} lists {tenant_id} now. Commit that file, put the files of {tenant_id} below")
+    _say(f"{settings.landing}/{tenant_id}, and run: journey build")
+
+
+@tenants_app.command("add-reader")
+def tenant_add_reader(
+    login: Annotated[str, typer.Argument(help="The name of the new login.")],
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose rows it sees.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a login that reads the marts of one tenant. Its password is shown once."""
+    from orchestration import tenants
+    from orchestration.settings import SEEDS_DIR
+
+    with _migrated(_settings()) as database:
+        password = tenants.add_reader(database, SEEDS_DIR / "tenants.csv", login, tenant)
+        address = _pasteable(database.url.set(username=login, password=password))
+    if as_json:
+        _print_json({"login": login, "tenant_id": tenant, "password": password, "url": address})
+        return
+    _say(f"{login} reads the rows of {tenant} in the schema marts. Its password is kept nowhere:")
+    typer.echo(address)
+
+
+@tenants_app.command("remove-reader")
+def tenant_remove_reader(
+    login: Annotated[str, typer.Argument(help="The login.")], as_json: AsJson = False
+) -> None:
+    """End the connections of a tenant's login, and drop it."""
+    from orchestration import tenants
+
+    with _migrated(_settings()) as database:
+        tenant_id = tenants.remove_reader(database, login)
+    if as_json:
+        _print_json({"login": login, "tenant_id": tenant_id})
+    else:
+        _say(f"{login} is gone, and with it its connections; it read the rows of {tenant_id}")
+
+
+@contextmanager
+def _migrated(settings: Settings) -> Iterator[sqlalchemy.Engine]:
+    """An engine of the role that builds; roles and our own tables are there."""
+    from orchestration.warehouse.database import engine, known_passwords, migrate
+
+    database = engine(settings)
+    try:
+        migrate(database, known_passwords(settings))
+        yield database
+    finally:
+        database.dispose()
+
+
 def _settings() -> Settings:
     from orchestration.settings import get_settings
 
@@ -779,22 +943,15 @@ def _settings() -> Settings:
 def _address(settings: Settings, role: str | None) -> Any:
     from orchestration.warehouse.database import database_url
 
-    if settings.uses_embedded_database:
-        from orchestration.warehouse.postgres import OWNER, EmbeddedServer
+    if role and settings.uses_embedded_database:
+        from orchestration.warehouse.postgres import EmbeddedServer
 
-        server = EmbeddedServer(settings)
-        known = server.credentials()
-        if role and known and role not in known:
+        known = EmbeddedServer(settings).credentials()
+        if known and role not in known:
             raise typer.BadParameter(
                 f"there is no role {role}; known: {', '.join(sorted(known))}", param_hint="--role"
             )
-        return server.url(role or OWNER)
-    address = database_url(settings)
-    if role and role != address.username:
-        raise typer.BadParameter(
-            f"JOURNEY_DATABASE_URL has the password of {address.username} only", param_hint="--role"
-        )
-    return address
+    return database_url(settings, role)
 
 
 def _pasteable(address: Any) -> str:

@@ -10,6 +10,7 @@ from orchestration.defs.automation import (
 )
 from orchestration.defs.build import build_resource
 from orchestration.defs.dbt_events import attach_singular_tests
+from orchestration.defs.gift_codes import gift_codes
 from orchestration.defs.models import dbt_models
 from orchestration.defs.outputs import output_assets
 from orchestration.defs.raw import raw_assets
@@ -29,6 +30,7 @@ def make_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             raw_assets(settings, manifest),
+            gift_codes(settings),
             dbt_models(settings, manifest),
             DECISIONS,
             redemption_decisions(settings),

@@ -39,6 +39,11 @@ class Settings(BaseSettings):
         description="Live messages are sent only on the word of a build this fresh.",
     )
 
+    role_passwords: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Passwords of an external database's logins beside that of its address.",
+    )
+
     @field_validator("home")
     @classmethod
     def _absolute_home(cls, home: Path) -> Path:

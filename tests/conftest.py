@@ -6,11 +6,13 @@
 `database`      an engine for it
 `empty_database` a database without our schemas
 `built`         settings of a warehouse that holds a small sample, built as of SAMPLE_AS_OF
+`built_once`    the same for a whole module
 `journey_home`  an empty home, for tests that start a server of their own
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -28,6 +30,7 @@ from orchestration.build import BuildReport
 from orchestration.settings import Settings, get_settings
 from orchestration.warehouse.database import engine, engine_for, migrate
 from orchestration.warehouse.postgres import ADMINISTRATOR, DATABASE, OWNER, EmbeddedServer
+from orchestration.warehouse.roles import SERVICE_LOGINS, database_grants
 
 # Property tests are marked `long`: every run draws a small share with fixed seeds, `make test-long`
 # draws many examples anew.
@@ -55,7 +58,12 @@ FORGETFUL = {
 TEST_DATABASE = "journey_test"
 BUILT_TEMPLATE = "journey_built"
 SAMPLE_CUSTOMERS, SAMPLE_SEED, SAMPLE_AS_OF = 120, 7, "2026-07-01T00:00:00Z"
-JOURNEY_VARIABLES = ("JOURNEY_HOME", "JOURNEY_DATABASE_URL", "JOURNEY_LANDING")
+JOURNEY_VARIABLES = (
+    "JOURNEY_HOME",
+    "JOURNEY_DATABASE_URL",
+    "JOURNEY_LANDING",
+    "JOURNEY_ROLE_PASSWORDS",
+)
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +89,7 @@ def server(enterable_folder: Callable[[], Path]) -> Iterator[EmbeddedServer]:
     running.start()
     try:
         template = engine_for(running.url())
-        migrate(template)
+        migrate(template, running.credentials())
         template.dispose()
         yield running
     finally:
@@ -105,7 +113,9 @@ def fresh_database(server: EmbeddedServer, template: str) -> Iterator[str]:
     create = sql.SQL("create database {} owner {} template {} strategy file_copy").format(
         name, sql.Identifier(OWNER), sql.Identifier(template)
     )
-    administer(server, drop, create)
+    closed = database_grants(TEST_DATABASE)
+    # which role may connect is not copied with a template
+    administer(server, drop, create, *([] if template == "template1" else closed))
     address = server.url(OWNER, TEST_DATABASE).set(drivername="postgresql")
     yield address.render_as_string(hide_password=False)
     administer(server, drop)
@@ -130,11 +140,13 @@ def empty_database(server: EmbeddedServer) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(
+    server: EmbeddedServer, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
     """Settings with a home of the test's own, the test's database and an empty landing folder."""
     home = tmp_path / "home"
     (home / "landing").mkdir(parents=True)
-    set_environment(monkeypatch, JOURNEY_HOME=str(home), JOURNEY_DATABASE_URL=database_url)
+    set_environment(monkeypatch, **environment(server, home, database_url))
     return get_settings()
 
 
@@ -169,7 +181,7 @@ def warehouse(
     home.mkdir()
     with pytest.MonkeyPatch.context() as monkeypatch:
         databases = fresh_database(server, DATABASE)
-        set_environment(monkeypatch, JOURNEY_HOME=str(home), JOURNEY_DATABASE_URL=next(databases))
+        set_environment(monkeypatch, **environment(server, home, next(databases)))
         generate(home / "landing", customers=SAMPLE_CUSTOMERS, seed=SAMPLE_SEED)
         report = build(get_settings(), SAMPLE_AS_OF)
         rename = sql.SQL("alter database {} rename to {}").format(
@@ -183,18 +195,47 @@ def warehouse(
 
 @pytest.fixture
 def built(
-    server: EmbeddedServer,
-    warehouse: tuple[Path, BuildReport],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    server: EmbeddedServer, warehouse: tuple[Path, BuildReport], tmp_path: Path
 ) -> Iterator[Settings]:
     """Settings of a built warehouse that only this test sees."""
+    yield from built_warehouse(server, warehouse, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def built_once(
+    server: EmbeddedServer,
+    warehouse: tuple[Path, BuildReport],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Settings]:
+    """Settings of a built warehouse for the tests of a module that leave it as they found it.
+
+    They use no other database: there is one at a time.
+    """
+    yield from built_warehouse(server, warehouse, tmp_path_factory.mktemp("built"))
+
+
+def built_warehouse(
+    server: EmbeddedServer, warehouse: tuple[Path, BuildReport], folder: Path
+) -> Iterator[Settings]:
+    """A copy of the built warehouse, to which the environment points."""
     template, _ = warehouse
-    home = tmp_path / "home"
+    home = folder / "home"
     shutil.copytree(template, home, ignore=shutil.ignore_patterns("dagster.yaml", "outbox"))
-    for database_url in fresh_database(server, BUILT_TEMPLATE):
-        set_environment(monkeypatch, JOURNEY_HOME=str(home), JOURNEY_DATABASE_URL=database_url)
-        yield get_settings()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for database_url in fresh_database(server, BUILT_TEMPLATE):
+            set_environment(monkeypatch, **environment(server, home, database_url))
+            yield get_settings()
+
+
+def environment(server: EmbeddedServer, home: Path, database_url: str) -> dict[str, str]:
+    """What names a home and a database of the server, with the passwords of its roles."""
+    return {
+        "JOURNEY_HOME": str(home),
+        "JOURNEY_DATABASE_URL": database_url,
+        "JOURNEY_ROLE_PASSWORDS": json.dumps(
+            {role: server.credentials()[role] for role in SERVICE_LOGINS}
+        ),
+    }
 
 
 def set_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:

@@ -13,12 +13,18 @@ OUTPUTS: Mapping[str, str] = MappingProxyType(
     {
         "winback": "sync_klaviyo__winback_events",
         "loyalty": "sync_klaviyo__loyalty_events",
+        "gifts": "sync_klaviyo__gift_deliveries",
+        "discount_codes": "sync_shopify__discount_codes",
         "client_advice": "sync_webhook__next_best_actions",
         "client_events": "sync_klaviyo__next_best_actions",
         "segments": "sync_klaviyo__segment_memberships",
     }
 )
 """The sync model of each output."""
+
+
+DELETE_PROFILE = "delete_profile"
+"""The operation by which a destination forgets somebody."""
 
 
 class Kind(StrEnum):

@@ -34,7 +34,13 @@ from sqlalchemy import text
 
 from orchestration.activation.checks import WAITING, verdicts
 from orchestration.activation.destinations.base import Outcome
-from orchestration.activation.message import OUTPUTS, PURPOSES, SYNC_SCHEMA, Message
+from orchestration.activation.message import (
+    DELETE_PROFILE,
+    OUTPUTS,
+    PURPOSES,
+    SYNC_SCHEMA,
+    Message,
+)
 from orchestration.warehouse.errors import JourneyError
 
 SENDER_LOCK = 4_740_004
@@ -395,19 +401,39 @@ def replay_rejected(
     return connection.execute(statement, values).rowcount
 
 
-def state_counts(connection: sqlalchemy.Connection) -> Sequence[Mapping[str, Any]]:
-    """How many messages stand in which state, per tenant and destination."""
+def deletions(connection: sqlalchemy.Connection, tenant_id: str, destination: str) -> list[Message]:
+    """Whom the destination has yet to forget."""
     rows = connection.execute(
         text(
             """
-            select tenant_id, destination, state, count(*) as messages
-            from outbox.deliveries
-            group by tenant_id, destination, state
-            order by tenant_id, destination, state
+            select
+                message_id,
+                tenant_id,
+                cast(null as text) as customer_id,
+                destination,
+                :operation as operation,
+                :operation as purpose,
+                cast(
+                    payload
+                    || jsonb_build_object('id', message_id, 'type', cast(:operation as text))
+                    as text
+                ) as payload,
+                cast(null as timestamptz) as not_before,
+                cast(null as timestamptz) as expires_at
+            from outbox.profile_deletions
+            where tenant_id = :tenant_id and destination = :destination
+            order by message_id
             """
-        )
+        ),
+        {"tenant_id": tenant_id, "destination": destination, "operation": DELETE_PROFILE},
     )
-    return [dict(row) for row in rows.mappings()]
+    return [Message(**row) for row in rows.mappings()]
+
+
+def drop_deletions(connection: sqlalchemy.Connection, message_ids: Sequence[str]) -> None:
+    """The destination has forgotten these."""
+    statement = text("delete from outbox.profile_deletions where message_id = any(:ids)")
+    connection.execute(statement, {"ids": list(message_ids)})
 
 
 def _decided(row: sqlalchemy.RowMapping) -> Decided:

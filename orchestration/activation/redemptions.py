@@ -7,7 +7,6 @@ next: requests of one tenant are decided one after the other, in whatever proces
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +15,13 @@ from typing import Any
 
 import sqlalchemy
 
+from orchestration.activation.codes import new_code
 from orchestration.activation.gate import require_success
 from orchestration.settings import Settings
 from orchestration.warehouse.builds import Build, hold_still
 from orchestration.warehouse.database import engine
 
-CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-"""Without I, O, 0 and 1, which people misread."""
-CODE_GROUPS, GROUP_LENGTH = 3, 4
+CODE_GROUPS = 3
 REASONS = (
     "unknown_customer",
     "unknown_or_inactive_reward",
@@ -236,20 +234,12 @@ def _row(decision: Decision, build: Build, tenant_id: str, lasting: timedelta) -
         "reason": decision.reason,
         "movement_type": granted.movement_type if granted else None,
         "points": granted.points_cost if granted else None,
-        "code": new_code() if granted else None,
+        "code": new_code(CODE_GROUPS) if granted else None,
         "decided_at": build.as_of,
         "expires_at": build.as_of + lasting if granted else None,
         "build_id": build.build_id,
         "created_at": datetime.now(UTC),
     }
-
-
-def new_code() -> str:
-    """Twelve letters and digits that nobody can guess, like K7QD-2MXA-9RTF."""
-    return "-".join(
-        "".join(secrets.choice(CODE_LETTERS) for _ in range(GROUP_LENGTH))
-        for _ in range(CODE_GROUPS)
-    )
 
 
 _TENANTS = sqlalchemy.text("select tenant_id from seeds.tenants order by tenant_id")

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -88,6 +89,8 @@ class SendReport:
     purposes: dict[tuple[str, str, str], SentPurpose] = field(default_factory=dict)
     held_out: int = 0
     """People of the tenant's campaigns who are held out, and hear nothing."""
+    forgotten: int = 0
+    """People whom a destination forgot, because they asked for it."""
     notes: list[str] = field(default_factory=list)
     """What was not done, and why."""
     is_complete: bool = True
@@ -116,6 +119,7 @@ class SendReport:
             "tenant_id": self.tenant_id,
             "is_complete": self.is_complete,
             "held_out": self.held_out,
+            "forgotten": self.forgotten,
             "notes": self.notes,
             "purposes": [one.to_dict() for one in self.purposes.values()],
         }
@@ -206,13 +210,23 @@ class _Run:
                 outbox.skip_unwanted(self._connection, output, self._tenant_id, self._now())
         with ExitStack() as open_callers:
             callers: dict[str, Caller | None] = {}
-            for output, destinations in wanted.items():
-                for name in sorted(destinations):
-                    if name not in callers:
-                        callers[name] = self._open(name, open_callers)
-                    caller = callers[name]
-                    if caller is not None and not self._deliver(output, name, caller):
+            steps: list[tuple[str, Callable[[str, Caller], None]]] = [
+                *((name, self._forget) for name in self._forgetful()),
+                *(
+                    (name, partial(self._deliver, output))
+                    for output, destinations in wanted.items()
+                    for name in sorted(destinations)
+                ),
+            ]
+            for name, step in steps:
+                if name not in callers:
+                    callers[name] = self._open(name, open_callers)
+                if (caller := callers[name]) is not None:
+                    try:
+                        step(name, caller)
+                    except _Stopped as reason:
                         callers[name] = None
+                        self._leave_off(f"{name}: {reason}")
         self._count_rest(outputs)
         # a run that reaches nobody is no success
         reached_somebody = self._reached > 0 or not any(wanted.values())
@@ -344,16 +358,37 @@ class _Run:
             )
         )
 
-    def _deliver(self, output: str, name: str, caller: Caller) -> bool:
-        """Deliver an output to a destination; False when nothing more can go there now."""
-        try:
-            if output == "winback":
-                self._enrol(name)
-            _Courier(self, output, DESTINATIONS[name], caller).deliver()
-        except _Stopped as reason:
-            self._leave_off(f"{name}: {reason}")
-            return False
-        return True
+    def _deliver(self, output: str, name: str, caller: Caller) -> None:
+        """Deliver an output to a destination."""
+        if output == "winback":
+            self._enrol(name)
+        _Courier(self, output, DESTINATIONS[name], caller).deliver()
+
+    def _forgetful(self) -> list[str]:
+        """The destinations that have yet to forget somebody."""
+        with self._connection.begin():
+            return [
+                name
+                for name, destination in DESTINATIONS.items()
+                if destination.knows_people
+                and outbox.deletions(self._connection, self._tenant_id, name)
+            ]
+
+    def _forget(self, name: str, caller: Caller) -> None:
+        """Let a destination forget people who asked for it; a repeat does no harm."""
+        with self._connection.begin():
+            self.require_switched_on(name)
+            messages = outbox.deletions(self._connection, self._tenant_id, name)
+        for message in messages:
+            outcome = send_one(DESTINATIONS[name], caller, message)
+            if outcome.state == "accepted":
+                with self._connection.begin():
+                    outbox.drop_deletions(self._connection, [message.message_id])
+                self.report.forgotten += 1
+            elif outcome.must_stop or caller.is_down:
+                raise _Stopped(outcome.reason)
+            else:
+                self._leave_off(f"{name} has not forgotten {message.message_id}: {outcome.reason}")
 
     def _leave_off(self, note: str) -> None:
         self._was_stopped = True
@@ -501,16 +536,7 @@ class _Courier:
                 self._stop_if_hopeless([outcome for _, outcome in outcomes])
 
     def _send_one(self, message: Message) -> Outcome:
-        try:
-            request = self._destination.to_request(message)
-        except (KeyError, TypeError, ValueError) as error:
-            return _malformed(error)
-        while True:
-            answer = self._caller.call(request, may_repeat=True)
-            outcome = self._destination.read(message, request, answer)
-            if isinstance(outcome, Outcome):
-                return outcome
-            request = outcome
+        return send_one(self._destination, self._caller, message)
 
     def _record(self, outcomes: Sequence[tuple[Message, Outcome]]) -> None:
         self._run.record(self._output, outcomes)
@@ -525,6 +551,20 @@ class _Courier:
         for outcome in outcomes:
             if outcome.must_stop or (self._caller.is_down and outcome.state != "accepted"):
                 raise _Stopped(outcome.reason)
+
+
+def send_one(destination: Destination, caller: Caller, message: Message) -> Outcome:
+    """Send one message, with all requests that it takes."""
+    try:
+        request = destination.to_request(message)
+    except (KeyError, TypeError, ValueError) as error:
+        return _malformed(error)
+    while True:
+        answer = caller.call(request, may_repeat=True)
+        outcome = destination.read(message, request, answer)
+        if isinstance(outcome, Outcome):
+            return outcome
+        request = outcome
 
 
 def _batches(

@@ -37,8 +37,11 @@ def raw_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
     @dg.multi_asset(name="load_landing", specs=specs, required_resource_keys={"build"})
     def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         from orchestration.ingest.load import load_landing
+        from orchestration.privacy.erasure import erase_requested
 
         build: OpenBuild = context.resources.build
+        with build.step("erase"):
+            receipts = erase_requested(engine(settings), settings)
         with build.step("load"):
             report = load_landing(engine(settings), settings, _tell)
         facts = report.to_dict()
@@ -48,6 +51,7 @@ def raw_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
             "refused": [{"file": file.file, "error": file.error} for file in refused],
             "problems": facts["problems"],
         }
+        build.record.details["erasures"] = [receipt.to_dict() for receipt in receipts]
         if not context.job_def.has_node_named(DBT_STEP):
             build.succeed("none")
         counts: dict[str, Counter[str]] = {name: Counter() for name in sources}
@@ -59,6 +63,8 @@ def raw_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
             context.log.warning(f"{problem.file} {problem.problem}")
         for file in refused:
             context.log.warning(f"{file.file} refused: {file.error}")
+        for receipt in receipts:
+            logger.info("%s", receipt.explain())
         problems: dict[str, str | None] = {
             problem.file: problem.problem for problem in report.problems
         }

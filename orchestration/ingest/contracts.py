@@ -42,6 +42,8 @@ class Column:
     data_type: str
     description: str = ""
     required: bool = False
+    required_for: tuple[str, tuple[str, ...]] | None = None
+    """A column that says what the row is, and of which kinds this one must not be empty."""
     allowed: tuple[str, ...] = ()
     shape: str | None = None
     """For jsonb: `list` or `object` when nothing else will do."""
@@ -75,6 +77,21 @@ class Sighting:
 
 
 @dataclass(frozen=True)
+class Erasure:
+    """What becomes of the rows that show a person who asked to be forgotten."""
+
+    before: str
+    """The column with the time of the row; what was recorded after the request stays."""
+    shows: Mapping[str, str]
+    """SQL expressions over a row, and the type of the identifier that each holds."""
+    becomes: Mapping[str, str]
+    """SQL for the columns of rows that are kept. Without any, the rows go. `pseudonymous_email` and
+    `pseudonymous_phone` stand for the values that take the person's place."""
+    kept: str | None = None
+    """An SQL condition: rows that do not meet it go; without one all are kept."""
+
+
+@dataclass(frozen=True)
 class Contract:
     """What the files of one source must look like."""
 
@@ -89,6 +106,8 @@ class Contract:
     phones: tuple[str, ...] = ()
     """SQL expressions over a row whose values are phone numbers."""
     sighting: Sighting | None = None
+    erasure: tuple[Erasure, ...] = ()
+    """Per person that a row may show, such as the sender and the recipient of a gift."""
 
     @property
     def table(self) -> str:
@@ -158,7 +177,7 @@ def parse_contract(table: Mapping[str, Any], place: str) -> Contract:
         raise ContractError(f"{place}: {name!r} is not a source name (lower case, a-z, 0-9, _)")
     where = f"{place}: source {name}"
     meta = _meta(table)
-    unknown = set(meta) - {"key", "key_required", "version", "phones", "sighting"}
+    unknown = set(meta) - {"key", "key_required", "version", "phones", "sighting", "erasure"}
     if unknown:
         raise ContractError(f"{where}: unknown meta {', '.join(sorted(unknown))}")
     columns = tuple(_column(column, where) for column in table.get("columns") or [])
@@ -168,6 +187,12 @@ def parse_contract(table: Mapping[str, Any], place: str) -> Contract:
     for column_name in names:
         if names.count(column_name) > 1:
             raise ContractError(f"{where}: column {column_name} is declared twice")
+    for column in columns:
+        if column.required_for and column.required_for[0] not in names:
+            raise ContractError(
+                f"{where}, column {column.name}: required_for names {column.required_for[0]}, "
+                "which is no column"
+            )
     contract = Contract(
         source=name,
         description=str(table.get("description", "")),
@@ -177,6 +202,9 @@ def parse_contract(table: Mapping[str, Any], place: str) -> Contract:
         version=meta.get("version"),
         phones=_strings(meta.get("phones", []), f"{where}: phones"),
         sighting=_sighting(meta.get("sighting"), names, f"{where}: sighting"),
+        erasure=tuple(
+            _erasure(rule, names, f"{where}: erasure") for rule in meta.get("erasure") or []
+        ),
     )
     if not contract.key:
         raise ContractError(f"{where}: meta.key is missing; name the columns that identify a row")
@@ -201,7 +229,7 @@ def _column(column: Mapping[str, Any], where: str) -> Column:
         raise ContractError(f"{where}: data_type {data_type!r} is none of {', '.join(DATA_TYPES)}")
     meta = _meta(column)
     unknown = set(meta) - {
-        "required", "allowed", "shape", "minimum", "maximum", "amounts", "texts",
+        "required", "required_for", "allowed", "shape", "minimum", "maximum", "amounts", "texts",
     }  # fmt: skip
     if unknown:
         raise ContractError(f"{where}: unknown meta {', '.join(sorted(unknown))}")
@@ -220,6 +248,7 @@ def _column(column: Mapping[str, Any], where: str) -> Column:
         data_type=str(data_type),
         description=str(column.get("description", "")),
         required=_flag(meta.get("required", False), f"{where}: required"),
+        required_for=_kinds(meta.get("required_for"), f"{where}: required_for"),
         allowed=allowed,
         shape=shape,
         minimum=minimum,
@@ -255,6 +284,24 @@ def _sighting(value: object, names: list[str], where: str) -> Sighting | None:
     if not sighting.known_by or not set(sighting.known_by) <= set(sighting.columns) <= set(names):
         raise ContractError(f"{where}: known_by must be some of columns, and those of the source")
     return sighting
+
+
+def _erasure(value: object, names: list[str], where: str) -> Erasure:
+    if not isinstance(value, Mapping) or set(value) - {"before", "shows", "becomes", "kept"}:
+        raise ContractError(f"{where} has before, shows, becomes and kept, not {value!r}")
+    shows, becomes = value.get("shows") or {}, value.get("becomes") or {}
+    if value.get("before") not in names or not shows or not set(becomes) <= set(names):
+        raise ContractError(f"{where}: before and becomes name columns, and shows says whom")
+    return Erasure(value["before"], dict(shows), dict(becomes), value.get("kept"))
+
+
+def _kinds(value: object, where: str) -> tuple[str, tuple[str, ...]] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise ContractError(f"{where} names one column with its kinds, not {value!r}")
+    ((column, kinds),) = value.items()
+    return str(column), _strings(kinds, where)
 
 
 def _limit(value: object, data_type: str, where: str) -> int | None:

@@ -28,6 +28,7 @@ from orchestration.ingest.phones import Derivation, derive_again, new_phones
 from orchestration.ingest.readers import Reading, RejectedRow, RowBatch, read_parquet, read_rows
 from orchestration.ingest.tenants import Tenant, read_tenants
 from orchestration.ingest.validation import faults
+from orchestration.privacy.erasure import forget_again
 from orchestration.settings import DBT_PROJECT_DIR, SEEDS_DIR, Settings
 from orchestration.warehouse.errors import DatabaseUnavailable
 
@@ -231,6 +232,7 @@ class _FileLoad:
             merge.finish()
             derivation.store(cursor, self.tenant.tenant_id)
             self._store_rejected(cursor, load_id, rejected)
+            forget_again(cursor, self.contract, self.tenant.tenant_id, load_id)
         result = self._result(
             "loaded",
             rows_read=merge.rows_loaded + merge.rows_unchanged + reader.rows_rejected,

@@ -88,7 +88,14 @@ def derive_again(cursor: psycopg.Cursor[tuple[str]], tenant_id: str, region: str
     Returns how many numbers that were.
     """
     cursor.execute(
-        "delete from raw.phone_numbers where tenant_id = %s and region <> %s returning phone",
+        """
+        delete from raw.phone_numbers
+        where
+            tenant_id = %s
+            and region <> %s
+            and phone not like 'erased-%%'
+        returning phone
+        """,
         (tenant_id, region),
     )
     phones = sorted(phone for (phone,) in cursor.fetchall())

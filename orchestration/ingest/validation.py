@@ -70,7 +70,23 @@ def faults(
             reason = fault(column, values[row].as_py(), limit)
             if reason is not None:
                 found.setdefault(row, []).append(f"{column.name}: {reason}")
+        if column.required_for:
+            for row, reason in _missing(column.required_for, values, columns):
+                found.setdefault(row, []).append(f"{column.name}: {reason}")
     return found
+
+
+def _missing(
+    required_for: tuple[str, tuple[str, ...]], values: pa.Array, columns: dict[str, pa.Array]
+) -> list[tuple[int, str]]:
+    """Rows that lack what their kind must have."""
+    name, kinds = required_for
+    is_wanted = pc.is_in(columns[name], pa.array(kinds, pa.string()))
+    empty = pc.or_kleene(values.is_null(), pc.equal(values, ""))
+    return [
+        (row, f"required for {name} {columns[name][row].as_py()}, but empty")
+        for row in _positions(pc.and_(is_wanted, empty))
+    ]
 
 
 def fault(column: Column, value: str | None, longest_text: int = LONGEST_TEXT) -> str | None:

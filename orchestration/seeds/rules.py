@@ -277,7 +277,7 @@ def campaigns(seeds: Seeds) -> Iterator[Problem]:
 
 
 def rewards(seeds: Seeds) -> Iterator[Problem]:
-    """A discount has its value, a product its id, and a reward begins before it ends."""
+    """A discount has its value, a product its id, a tier its tenant, and a start comes first."""
     for row in seeds["rewards"]:
         kind, value = row["reward_type"], row.number("reward_value")
         if kind in DISCOUNTS and value is None:
@@ -289,6 +289,22 @@ def rewards(seeds: Seeds) -> Iterator[Problem]:
         starts, ends = row["starts_at"], row["ends_at"]
         if starts and ends and instant(starts) >= instant(ends):
             yield "rewards", row.line, "ends_at is not after starts_at, so nobody can have it"
+    yield from _rewards_of_missing_tiers(seeds)
+
+
+def _rewards_of_missing_tiers(seeds: Seeds) -> Iterator[Problem]:
+    """A default reward may name a tier that a tenant with tiers of its own does not have."""
+    for tenant in seeds["tenants"]:
+        tenant_id = tenant["tenant_id"]
+        tiers = {row["tier_id"] for row in for_tenant(seeds["loyalty_tiers"], tenant_id)}
+        for row in for_tenant(seeds["rewards"], tenant_id):
+            if row["tenant_id"] == DEFAULT and row["min_tier"] and row["min_tier"] not in tiers:
+                yield (
+                    "rewards",
+                    row.line,
+                    f"min_tier: {tenant_id} has no tier {row['min_tier']!r}, so that anybody there "
+                    "could have it; give that tenant the tier, or rewards of its own",
+                )
 
 
 def coverage_faults(
@@ -391,7 +407,7 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("segment_definitions", "winback_campaign_definitions"), bounds),
     (("segment_definitions",), segments),
     (("winback_campaign_definitions",), campaigns),
-    (("rewards",), rewards),
+    (("rewards", "loyalty_tiers", "tenants"), rewards),
     (("identity_rules", "identifier_types", "tenants"), identity_rules),
 )
 """Every rule with the seeds whose declarations must hold before it can be asked."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,12 @@ from orchestration.warehouse.errors import (
     DatabaseUnsuitable,
     SettingsError,
 )
+from orchestration.warehouse.roles import (
+    TENANT_SETTING,
+    driver_connection,
+    ensure_roles,
+    set_passwords,
+)
 
 MIGRATIONS_DIR = Path(__file__).parent / "migrations"
 MINIMUM_VERSION = 16
@@ -22,19 +30,41 @@ CONNECT_TIMEOUT_SECONDS = 10
 MIGRATION_LOCK = 4_740_001
 
 
-def database_url(settings: Settings | None = None) -> URL:
+def database_url(settings: Settings | None = None, role: str | None = None) -> URL:
     """The address of the warehouse, with the password, as psycopg 3 wants it.
 
+    Args:
+        settings: where the warehouse is; what the environment says when not given.
+        role: the login to connect as; the one that builds when not given.
+
     Raises:
-        DatabaseUnavailable: there is no embedded database yet.
-        SettingsError: JOURNEY_DATABASE_URL is not the address of a PostgreSQL database.
+        DatabaseUnavailable: there is no embedded database yet, or it does not know the role.
+        SettingsError: JOURNEY_DATABASE_URL is not the address of a PostgreSQL database, or
+            nothing tells the password of the role.
     """
     settings = settings or get_settings()
     if settings.database_url is None:
+        from orchestration.warehouse.postgres import OWNER, EmbeddedServer
+
+        return EmbeddedServer(settings).url(role or OWNER)
+    url = parse_url(settings.database_url.get_secret_value())
+    if role is None or role == url.username:
+        return url
+    if role not in settings.role_passwords:
+        raise SettingsError(
+            f"JOURNEY_DATABASE_URL has the password of {url.username} only. Give that of {role} "
+            f'as well: JOURNEY_ROLE_PASSWORDS=\'{{"{role}": "…"}}\''
+        )
+    return url.set(username=role, password=settings.role_passwords[role].get_secret_value())
+
+
+def known_passwords(settings: Settings) -> dict[str, str]:
+    """The passwords of the roles: of the embedded server, or those that the environment gives."""
+    if settings.uses_embedded_database:
         from orchestration.warehouse.postgres import EmbeddedServer
 
-        return EmbeddedServer(settings).url()
-    return parse_url(settings.database_url.get_secret_value())
+        return EmbeddedServer(settings).credentials()
+    return {role: secret.get_secret_value() for role, secret in settings.role_passwords.items()}
 
 
 def parse_url(text: str) -> URL:
@@ -58,14 +88,36 @@ def parse_url(text: str) -> URL:
     return url.set(drivername="postgresql+psycopg")
 
 
-def engine(settings: Settings | None = None) -> sqlalchemy.Engine:
+def engine(settings: Settings | None = None, role: str | None = None) -> sqlalchemy.Engine:
     """An engine for the warehouse, with sessions in UTC. It starts no server.
 
     Using it raises DatabaseUnavailable, with the way out, when the server is down or refuses
-    the password.
+    the password. The arguments and errors are those of `database_url`.
     """
     settings = settings or get_settings()
-    return engine_for(database_url(settings), embedded=settings.uses_embedded_database)
+    return engine_for(database_url(settings, role), embedded=settings.uses_embedded_database)
+
+
+@contextmanager
+def tenant_transaction(
+    dashboard: sqlalchemy.Engine, tenant_id: str
+) -> Iterator[sqlalchemy.Connection]:
+    """A read-only transaction that sees the rows of one tenant.
+
+    The setting ends with the transaction, so that a connection that goes back to the pool shows
+    nothing to whoever takes it next.
+
+    Args:
+        dashboard: an engine of the role journey_dashboard; the setting of any other is ignored.
+        tenant_id: whose rows.
+    """
+    with dashboard.begin() as connection:
+        connection.exec_driver_sql("set transaction read only")
+        connection.execute(
+            sqlalchemy.text("select set_config(:name, :tenant_id, true)"),
+            {"name": TENANT_SETTING, "tenant_id": tenant_id},
+        )
+        yield connection
 
 
 def engine_for(url: URL, *, embedded: bool = False) -> sqlalchemy.Engine:
@@ -115,14 +167,18 @@ def check_version(database: sqlalchemy.Engine) -> str:
     return version
 
 
-def migrate(database: sqlalchemy.Engine) -> None:
-    """Bring the schemas and the tables that we keep ourselves to the newest form.
+def migrate(database: sqlalchemy.Engine, passwords: Mapping[str, str] | None = None) -> None:
+    """Bring roles, schemas and the tables that we keep ourselves to the newest form.
 
     One process migrates at a time; the others wait for it and find nothing left to do.
 
+    Args:
+        database: an engine of the role that owns the warehouse.
+        passwords: of the warehouse's other logins, as far as they are known.
+
     Raises:
-        DatabaseUnsuitable: the role may not create schemas, or the database is newer than
-            this code.
+        DatabaseUnsuitable: the role may not create schemas or roles, or the database is newer
+            than this code.
     """
     from alembic import command
     from alembic.util import CommandError
@@ -131,9 +187,11 @@ def migrate(database: sqlalchemy.Engine) -> None:
         with database.begin() as connection:
             connection.exec_driver_sql(f"select pg_advisory_xact_lock({MIGRATION_LOCK})")
             connection.exec_driver_sql("create schema if not exists ops")
+            ensure_roles(driver_connection(connection))
             configuration = _alembic()
             configuration.attributes["connection"] = connection
             command.upgrade(configuration, "head")
+        set_passwords(database, passwords or {})
     except CommandError as error:
         raise DatabaseUnsuitable(
             f"The database at {_place(database.url)} was made by a newer release of this "

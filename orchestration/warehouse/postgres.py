@@ -25,6 +25,13 @@ from typing import TYPE_CHECKING, Literal
 from orchestration.settings import Settings
 from orchestration.warehouse.errors import DatabaseUnavailable, ServerError, StorageError
 from orchestration.warehouse.processes import command_of, folder_of, is_listed
+from orchestration.warehouse.roles import (
+    SERVICE_LOGINS,
+    close_to_readers,
+    ensure_roles,
+    is_closed,
+    set_password,
+)
 from orchestration.warehouse.storage import (
     locked,
     make_folder,
@@ -41,6 +48,7 @@ HOST = "127.0.0.1"
 DATABASE = "journey"
 OWNER = "journey_owner"
 ADMINISTRATOR = "postgres"
+LOGINS = (ADMINISTRATOR, OWNER, *SERVICE_LOGINS)
 SERVER_USER_FOR_ROOT = "nobody"
 
 FIRST_PORT, PORT_COUNT = 15_432, 2_000
@@ -303,9 +311,8 @@ class EmbeddedServer:
 
     def _credentials_made_complete(self) -> dict[str, str]:
         credentials = self.credentials()
-        if not {ADMINISTRATOR, OWNER} <= credentials.keys():
-            made = {ADMINISTRATOR: secrets.token_hex(24), OWNER: secrets.token_hex(24)}
-            credentials = made | credentials
+        if not credentials.keys() >= set(LOGINS):
+            credentials = {role: secrets.token_hex(24) for role in LOGINS} | credentials
             write_private(self.credentials_file, json.dumps(credentials, indent=2) + "\n")
         with writing_to(self.home):
             self.credentials_file.chmod(0o600)
@@ -497,8 +504,9 @@ class EmbeddedServer:
         import psycopg
 
         try:
-            self._connect(OWNER, DATABASE, credentials[OWNER]).close()
-            return
+            with self._connect(OWNER, DATABASE, credentials[OWNER]) as connection:
+                if is_closed(connection):
+                    return
         except psycopg.OperationalError as error:
             if not report.created and "password authentication failed" in str(error):
                 report.notes.append(f"The passwords in {self.credentials_file} were set anew.")
@@ -511,7 +519,10 @@ class EmbeddedServer:
             connection = self._connect(ADMINISTRATOR, "postgres", credentials[ADMINISTRATOR])
         with connection:
             self._make_owner_and_database(connection, credentials[OWNER])
-        self._connect(OWNER, DATABASE, credentials[OWNER]).close()
+        with self._connect(OWNER, DATABASE, credentials[OWNER]) as connection:
+            ensure_roles(connection)
+        with self._connect(ADMINISTRATOR, DATABASE, credentials[ADMINISTRATOR]) as connection:
+            close_to_readers(connection, OWNER)
 
     def _connect(
         self, role: str, database: str, password: str
@@ -536,12 +547,12 @@ class EmbeddedServer:
 
         known = connection.execute("select 1 from pg_roles where rolname = %s", [OWNER]).fetchone()
         connection.execute(
-            sql.SQL("{} role {} login nosuperuser password {}").format(
-                sql.SQL("alter" if known else "create"),
-                sql.Identifier(OWNER),
-                sql.Literal(password),
+            sql.SQL("{} role {} login nosuperuser createrole").format(
+                sql.SQL("alter" if known else "create"), sql.Identifier(OWNER)
             )
         )
+        set_password(connection, OWNER, password)
+        connection.execute("revoke all on database postgres, template1 from public")
         made = connection.execute("select 1 from pg_database where datname = %s", [DATABASE])
         if not made.fetchone():
             connection.execute(

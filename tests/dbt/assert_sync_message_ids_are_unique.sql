@@ -19,6 +19,14 @@ segment_memberships as (
     select * from {{ ref('sync_klaviyo__segment_memberships') }}
 ),
 
+gift_deliveries as (
+    select * from {{ ref('sync_klaviyo__gift_deliveries') }}
+),
+
+discount_codes as (
+    select * from {{ ref('sync_shopify__discount_codes') }}
+),
+
 messages as (
     select message_id from winback_events
 
@@ -37,6 +45,14 @@ messages as (
     union all
 
     select message_id from segment_memberships
+
+    union all
+
+    select message_id from gift_deliveries
+
+    union all
+
+    select message_id from discount_codes
 )
 
 select

@@ -1,11 +1,12 @@
 -- A returned row is a campaign and a customer of its tenant without a verdict, or a verdict whose
--- reason contradicts it.
+-- reason contradicts it. Nobody wins back a pseudonym.
 with campaigns as (
     select * from {{ ref('winback_campaign_definitions') }}
 ),
 
 customers as (
     select * from {{ ref('customers') }}
+    where not is_erased
 ),
 
 eligibility as (

@@ -27,6 +27,8 @@ CHANGED = (
     "sync.sync_klaviyo__next_best_actions",
     "sync.sync_webhook__next_best_actions",
     "sync.sync_klaviyo__segment_memberships",
+    "sync.sync_klaviyo__gift_deliveries",
+    "sync.sync_shopify__discount_codes",
     "raw.consent_changes",
     "raw.touchpoints",
     "raw.klaviyo_profiles",
@@ -35,6 +37,7 @@ CHANGED = (
     "raw.eventbrite_orders",
     "raw.phone_numbers",
     "outbox.deliveries",
+    "outbox.profile_deletions",
     "outbox.campaign_enrolments",
     "outbox.switches",
     "ops.builds",
@@ -95,6 +98,8 @@ def forget_everybody(connection: sqlalchemy.Connection) -> None:
         "sync.sync_webhook__next_best_actions",
         "sync.sync_klaviyo__next_best_actions",
         "sync.sync_klaviyo__segment_memberships",
+        "sync.sync_klaviyo__gift_deliveries",
+        "sync.sync_shopify__discount_codes",
         "outbox.deliveries",
     ):
         connection.exec_driver_sql(f"delete from {table}")

@@ -30,7 +30,6 @@ DISCOUNTS = ("discountCodeBasicCreate", "discountCodeFreeShippingCreate")
 LONGEST_STRING, MOST_PROPERTIES = 100_000, 400
 
 Failure = Literal["drop_before", "drop_after", "error_before", "error_after", "stall", "garbage"]
-Endpoint = Literal["events", "jobs", "job_status", "profiles", "lists", "graphql", "webhook"]
 Windows = Mapping[str, tuple[int, int]]
 Plan = Callable[[int, str], Failure | None]
 Reply = tuple[int, object]
@@ -92,6 +91,7 @@ class Destinations:
         self.lists: dict[str, set[str]] = defaultdict(set)
         self.codes: dict[str, dict[str, Any]] = {}
         self.receipts: Counter[str] = Counter()
+        self.forgotten: Counter[str] = Counter()
         self.bodies: dict[str, bytes] = {}
         self.errors: list[Exception] = []
         self._begun: dict[str, deque[float]] = defaultdict(deque)
@@ -220,6 +220,10 @@ class Destinations:
             return self._event(document)
         if endpoint == "jobs":
             return self._bulk(document, len(body))
+        if endpoint == "deletions":
+            email = document["attributes"]["profile"]["data"]["attributes"]["email"]
+            self.forgotten[email] += 1
+            return 202, None
         if endpoint == "profiles":
             email = document["attributes"]["email"]
             profile_id = self.profiles.setdefault(email, f"profile-{len(self.profiles) + 1}")
@@ -397,6 +401,8 @@ def _endpoint(path: str) -> str:
         return "jobs"
     if path.startswith("/api/event-bulk-create-jobs/"):
         return "job_status"
+    if path == "/api/data-privacy-deletion-jobs":
+        return "deletions"
     if path == "/api/profile-import":
         return "profiles"
     if path.startswith("/api/lists/") and path.endswith("/relationships/profiles"):

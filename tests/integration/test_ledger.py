@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from random import Random
 
 import pytest
@@ -18,8 +16,9 @@ from orchestration.settings import SEEDS_DIR
 from orchestration.transform import transform
 from orchestration.warehouse.database import engine
 from tests.reference.histories import World
-from tests.reference.ledger import TAKEN_BACK, Event, Tier, replay
-from tests.reference.seeds import Tenant
+from tests.reference.ledger import TAKEN_BACK, Event, replay
+from tests.reference.loyalty import tiers
+from tests.reference.seeds import Seeds, Tenant
 from tests.reference.warehouse import Warehouse
 
 from .conftest import Worlds
@@ -123,22 +122,6 @@ def draw(seed: int) -> Member:
     return Member(tenant, f"member-{seed}", tuple(counted))
 
 
-def tiers() -> list[Tier]:
-    """The default tiers of the seed."""
-    with (SEEDS_DIR / "loyalty_tiers.csv").open(newline="") as opened:
-        rows = [row for row in csv.DictReader(opened) if row["tenant_id"] == "*"]
-    return [
-        Tier(
-            row["tier_id"],
-            int(row["min_points"] or 0),
-            Decimal(row["min_lifetime_value"] or 0),
-            int(row["min_orders"] or 0),
-            Fraction(row["points_multiplier"]),
-        )
-        for row in sorted(rows, key=lambda row: int(row["tier_order"]))
-    ]
-
-
 def rows_of(members: Sequence[Member]) -> Iterator[tuple[object, ...]]:
     """Rows of int_loyalty__events."""
     for member in members:
@@ -226,7 +209,7 @@ def warehouse(worlds_warehouse: Worlds) -> Iterator[Warehouse]:
 def test_points_are_what_a_plain_reading_says(warehouse: Warehouse) -> None:
     """Prevents a point too much or too little in any order of earning, spending and expiry."""
     members = [member for seed in range(MEMBERS) if (member := draw(seed)).events]
-    known = tiers()
+    known = tiers(Seeds(SEEDS_DIR))
     middle = AS_OF - 500 * DAY
     at_the_end, before = derive(warehouse, members, AS_OF), derive(warehouse, members, middle)
     wrong = []

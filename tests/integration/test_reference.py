@@ -14,6 +14,9 @@ from random import SystemRandom
 
 import pytest
 
+from orchestration.activation.enrolment import enrol
+from orchestration.activation.gate import require_success
+from orchestration.warehouse.database import engine
 from tests.reference.histories import World, draw_world, edge_world
 from tests.reference.identity import joined
 from tests.reference.marts import Marts
@@ -27,6 +30,7 @@ from tests.reference.warehouse import (
     outbox_of,
     shrink,
 )
+from tests.reference.winback import to_enrol
 
 from .conftest import Worlds
 
@@ -49,6 +53,7 @@ class Checked:
         with self._built(worlds) as warehouse:
             self._wrong = disagreements(warehouse, seeds, AS_OF, list(KEYS))
             self.refused = _refused(warehouse)
+            self.enrolled = _enrolled(warehouse)
 
     def marts(self, world: World) -> Marts:
         """What the rules say of a world."""
@@ -101,6 +106,22 @@ def _refused(warehouse: Warehouse) -> set[tuple[str, frozenset[str]]]:
     }
 
 
+def _enrolled(warehouse: Warehouse) -> dict[tuple[str, str, str], bool]:
+    """Whom a run enrols after the build, and whether each is held out."""
+    database = engine(warehouse.settings)
+    try:
+        with database.begin() as connection:
+            enrol(connection, require_success(connection))
+    finally:
+        database.dispose()
+    return {
+        (row["tenant_id"], row["campaign_id"], row["customer_id"]): row["is_held_out"]
+        for row in warehouse.query(
+            f"select * from outbox.campaign_enrolments where enrolled_at = '{AS_OF.isoformat()}'"
+        )
+    }
+
+
 @pytest.fixture(scope="module")
 def checked(project: Project, worlds_warehouse: Worlds) -> Checked:
     worlds = [
@@ -126,6 +147,29 @@ def test_scores_change_when_the_rules_say(checked: Checked) -> None:
 def test_vetoes_and_manual_rules_decide_who_is_who(checked: Checked) -> None:
     """Prevents two accounts in one customer, and a rule of somebody's hand that is passed over."""
     checked.require_agreement(TABLES, contested=True)
+
+
+@pytest.mark.long
+def test_a_run_enrols_whom_the_rules_name(checked: Checked) -> None:
+    """Prevents a campaign that passes over who waits longest, or that chooses whom to hold out."""
+    expected = {}
+    for world in checked.worlds:
+        tenant_id, marts = world.tenant.tenant_id, checked.marts(world)
+        for enrolment in outbox_of(world, checked.seeds, AS_OF):
+            if enrolment.enrolled_at == AS_OF:
+                key = (tenant_id, enrolment.campaign_id, enrolment.customer_id)
+                expected[key] = enrolment.is_held_out
+        for campaign in world.campaigns:
+            eligible = [
+                customer_id
+                for (campaign_id, customer_id), row in marts.tables["winback_eligibility"].items()
+                if campaign_id == campaign.campaign_id and row["is_eligible"]
+            ]
+            chosen = to_enrol(campaign, marts.people, eligible, tenant_id)
+            for customer_id, is_held_out in chosen.items():
+                expected.setdefault((tenant_id, campaign.campaign_id, customer_id), is_held_out)
+    assert len(set(expected.values())) == 2
+    assert checked.enrolled == expected
 
 
 @pytest.mark.long

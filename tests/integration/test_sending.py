@@ -22,6 +22,7 @@ from sqlalchemy import text
 from orchestration.activation import outbox, switches
 from orchestration.activation import send as engine_module
 from orchestration.activation.deliver import deliver
+from orchestration.activation.destinations import DESTINATIONS
 from orchestration.activation.destinations.files import write_export
 from orchestration.activation.gate import GateClosed
 from orchestration.activation.message import OUTPUTS
@@ -55,7 +56,7 @@ from tests.destinations.server import KLAVIYO_KEY, Destinations, Windows
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
 NOW = AS_OF + timedelta(hours=1)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-ENDPOINTS = ("events", "jobs", "job_status", "profiles", "lists", "graphql", "webhook")
+ENDPOINTS = {endpoint for one in DESTINATIONS.values() for endpoint in one.limits}
 UNLIMITED = dict.fromkeys(ENDPOINTS, Limits())
 Serve = Callable[..., Destinations]
 
@@ -821,6 +822,32 @@ def test_a_code_is_made_once_whatever_becomes_of_the_answer(
     assert send_now(built, "loyalty").total("sent") == 1
     assert set(server.codes) == {"K7QD"}
     assert server.per_endpoint["graphql"] == 2
+
+
+def test_a_destination_forgets_whom_it_must(
+    built: Settings, bare: sqlalchemy.Engine, serve: Serve
+) -> None:
+    """Prevents: somebody forgotten here whom the destination goes on knowing, and a request that is
+    given up because one call failed."""
+    server = serve(plan=lambda number, _: "error_before" if number == 1 else None)
+    with bare.begin() as connection:
+        for destination in ("klaviyo", "webhook"):
+            connection.execute(
+                text(
+                    "insert into outbox.profile_deletions (message_id, tenant_id, destination, "
+                    "payload, requested_at) values (:id, 'aurora', :destination, "
+                    "jsonb_build_object('email', 'gone@example.com'), now())"
+                ),
+                {"id": f"forget-{destination}", "destination": destination},
+            )
+    assert send_now(built, "loyalty").forgotten == 2
+    assert server.forgotten == {"gone@example.com": 1}
+    assert json.loads(server.bodies["forget-webhook"]) == {
+        "id": "forget-webhook",
+        "type": "delete_profile",
+        "email": "gone@example.com",
+    }
+    assert send_now(built, "loyalty").forgotten == 0
 
 
 def test_an_undeclared_purpose_is_refused_by_name(

@@ -16,7 +16,9 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from .records import VERSION_COLUMNS, Values
+from .gifts import code_of, end_of_day_after
+from .identity import joined, sightings_of
+from .records import VERSION_COLUMNS, Record, Values, email_of
 from .seeds import ManualRule, Tenant
 from .winback import CODE, FLOW, Campaign, draw_campaigns
 
@@ -77,6 +79,8 @@ CLIENT_EVENTS = (
     *("invoice_overdue", "invoice_overdue", "invoice_paid", "feature_used", "feature_used"),
     *("support_ticket", "support_ticket", "note"),
 )
+CODES = ("TEN", "ten", " Ten", "calm", "FEW", "few ", "NOSUCH")
+PRODUCTS = ("mug", 77, None)
 METADATA: tuple[Any, ...] = (
     *(None, {}, [1, 2], 7, {"sentiment": None}, {"sentimant": "negative"}),
     *({"sentiment": "negative"}, {"sentiment": " Negative "}, {"sentiment": "negativ"}),
@@ -162,6 +166,11 @@ class World:
         return replace(self, tenant=tenant, steps=tuple(steps))
 
 
+def instant_of(value: datetime | str) -> datetime:
+    """What a row or something nested in it says about when."""
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
 def in_path_order(step: Iterable[File]) -> list[File]:
     return sorted(step, key=lambda file: (file.source, file.name))
 
@@ -197,14 +206,16 @@ def draw_world(
     random = Random(seed)
     zone, currency, region, currencies, national, international = random.choice(PLACES)
     tenant = Tenant(f"w{seed:06d}", zone, currency, region, random.choice(SETTINGS))
-    drawn = _Drawing(random, as_of, currencies.split(), (national, international), is_order_free)
+    drawn = _Drawing(
+        random, as_of, zone, currencies.split(), (national, international), is_order_free
+    )
     drawn.draw()
     drawn.rows += _returning_people(seed, as_of, currency)
     return World(
         seed,
         tenant,
         tuple(_delivered(random, drawn.rows, steps, is_order_free)),
-        tuple(drawn.rules()) if has_rules else (),
+        tuple(drawn.rules(tenant)) if has_rules else (),
         draw_campaigns(seed, as_of),
     )
 
@@ -366,17 +377,21 @@ class _Drawing:
         self,
         random: Random,
         as_of: datetime,
+        zone: str,
         currencies: list[str],
         phone_forms: tuple[str, str],
         is_order_free: bool,
     ) -> None:
         self.random = random
         self.as_of = as_of
+        self.zone = zone
         self.currencies = currencies
         self.phone_forms = phone_forms
         self.is_order_free = is_order_free
         self.rows: list[tuple[str, Values]] = []
         self.orders: list[str] = []
+        self.extras = Random(f"codes and gifts of {random.getstate()}")
+        """Draws codes, coupons and gifts, so that they change nothing else about a world."""
         self.numbers = 0
         self._made: set[tuple[str, str]] = set()
         self.people = [self._person(number) for number in range(random.randint(2, 4))]
@@ -392,18 +407,41 @@ class _Drawing:
                 random.choice(kinds)(person)
         if random.random() < 0.3:
             self._crowd()
+        self.random = self.extras
+        self._coupons()
+        for person in self.people:
+            self._gifts(person)
+            self._adjustments(person)
+        self.random = random
 
-    def rules(self) -> Iterator[ManualRule]:
-        """Rules about two identifiers that some records show; no pair is ruled twice."""
+    def rules(self, tenant: Tenant) -> Iterator[ManualRule]:
+        """Rules about two identifiers that records show, or none does; no pair is ruled twice."""
+        mentioned = self._only_mentioned(tenant)
         known = sorted(
-            {f"email:{person.emails[0].strip().lower()}" for person in self.people}
+            {
+                f"email:{email.strip().lower()}"
+                for email in (person.emails[0] for person in self.people)
+                if f"email:{email_of(email)}" not in mentioned
+            }
             | {f"shopify_customer_id:{one.account}" for one in self.people if one.account}
+            - mentioned
             | {f"contact:{one.contact}" for one in self.people if one.contact}
             | {"anonymous_id:dev-nobody"}
         )
         self.random.shuffle(known)
         for number in range(0, min(len(known) - 1, 4), 2):
             yield ManualRule(self.random.random() < 0.5, known[number], known[number + 1])
+
+    def _only_mentioned(self, tenant: Tenant) -> set[str]:
+        """E-mails and accounts that only test orders, changes of consent and gifts name."""
+        shown, mentioned = set(), set()
+        for source, row in self.rows:
+            record = Record(source, row["id"], row, 1)
+            shown |= {joined(key) for one in sightings_of(record, tenant) for key in one.keys}
+            for email in (row.get("email"), row.get("sender_email")):
+                mentioned.add(f"email:{email_of(email)}")
+            mentioned.add(f"shopify_customer_id:{(row.get('customer') or {}).get('id')}")
+        return mentioned - shown
 
     def _person(self, number: int) -> Person:
         random = self.random
@@ -514,7 +552,7 @@ class _Drawing:
             "customer": customer,
             "transactions": transactions,
             "line_items": self._lines(),
-            "discount_codes": _codes(order_id),
+            "discount_codes": [*_codes(order_id), *self._codes()],
         }
         if status == "paid" and random.random() < 0.04:
             row["financial_status"] = "refunded"
@@ -543,9 +581,109 @@ class _Drawing:
             properties = [{"name": "collection", "value": collection.strip()}] if collection else []
             lines.append(
                 {"price": random.choice(AMOUNTS), "quantity": random.randint(1, 2),
+                 "product_id": self.extras.choice(PRODUCTS),
                  "total_discount": random.choice(("0.00", "1.50")), "properties": properties}
             )  # fmt: skip
         return lines
+
+    def _codes(self) -> list[Values]:
+        """Codes of an order, now and then one twice, in the spellings that occur."""
+        random = self.extras
+        return [
+            {"code": random.choice(CODES), "amount": random.choice(("5.00", "0.00", None))}
+            for _ in range(random.choice((0, 1, 1, 2)))
+        ]
+
+    def _coupons(self) -> None:
+        """Coupons with limits, whose dates and demands are just about those of some order."""
+        random = self.extras
+        orders = [row for source, row in self.rows if source == "shopify_orders"]
+        instants = [order["created_at"] for order in orders] or [self.as_of]
+
+        def about(chance: float) -> datetime | None:
+            at = random.choice(instants) + random.choice((-1, 0, 1)) * SECOND
+            return at if random.random() < chance else None
+
+        for number, code in enumerate(("TEN", "Ten ", "CALM", "few")):
+            if random.random() < 0.2:
+                continue
+            restricted = random.random() < 0.2
+            row: Values = {
+                "id": f"coupon-{number}",
+                "code": code,
+                "discount_type": random.choice(("percentage", "fixed_amount", "buy_x_get_y")),
+                "value": Decimal(10),
+                "buy_quantity": random.choice((None, 1, 3)),
+                "usage_limit": random.choice((None, None, None, 1, 2, 0)),
+                "usage_limit_per_customer": random.choice((None, 1, 1, 2)),
+                "minimum_purchase_amount": random.choice((None, None, None, Decimal("55.05"))),
+                "minimum_quantity": random.choice((None, None, None, 1, 2)),
+                "restricted_collections": ["growth ", "grounding"] if restricted else None,
+                "restricted_products": random.choice(([], ["77"], ["mug"])) if restricted else None,
+                "first_time_only": random.random() < 0.2,
+                "starts_at": about(0.2),
+                "expires_at": about(0.2),
+                "status": random.choice(
+                    ("active",) * 12 + ("draft", "paused", "expired", "depleted")
+                ),
+                "updated_at": about(1),
+            }
+            self.rows.append(("coupons", row))
+            if random.random() < 0.2:
+                later = {**row, "status": "paused", "updated_at": row["updated_at"] + 20 * DAY}
+                self.rows.append(("coupons", later))
+
+    def _gifts(self, person: Person) -> None:
+        """Gifts of a person, and claims about the instants at which something ends."""
+        random = self.extras
+        ends = [
+            instant_of(end)
+            for source, row in self.rows
+            if source == "shopify_orders"
+            for end in (row.get("cancelled_at"), *(r["created_at"] for r in row.get("refunds", ())))
+            if end is not None
+        ]
+        for _ in range(random.choice((0, 1, 1, 2))):
+            gift_id = self._id("g-")
+            made_at = self._at(person)
+            last_at = end_of_day_after(made_at, 90, self.zone)
+            due_at = random.choice((None, made_at + random.choice((-1, 1, 30)) * DAY, last_at))
+            if due_at is not None:
+                due_at -= random.choice((0, 1)) * SECOND
+            self.rows.append(("gifts", {
+                "id": gift_id,
+                "order_id": random.choice((None, None, "elsewhere-1", *self.orders)),
+                "sender_email": self._email(person),
+                "recipient_email": random.choice(("r@mail.example", " R@mail.example")),
+                "scheduled_delivery_at": due_at,
+                "created_at": made_at,
+            }))  # fmt: skip
+            instants = [made_at, due_at or made_at, last_at, *ends]
+            for _ in range(random.choice((0, 1, 2, 3))):
+                at = random.choice(instants) + random.choice((-1, 0, 0, 1, 86_400)) * SECOND
+                code = code_of(gift_id) if random.random() < 0.9 else "GIFT-NONE-NONE"
+                self.rows.append(("gift_claims", {
+                    "id": self._id("gc-"),
+                    "gift_code": random.choice((code, f" {code.lower()}")),
+                    "email": self._email(random.choice(self.people)),
+                    "claimed_at": min(at, self.as_of) if random.random() < 0.9 else at,
+                }))  # fmt: skip
+
+    def _adjustments(self, person: Person) -> None:
+        """Points given by hand, and taken, now and then for nobody that is known."""
+        random = self.random
+        for _ in range(random.choice((0, 0, 1, 3))):
+            row: Values = {
+                "id": self._id("a-"),
+                "email": self._email(person),
+                "phone": self._phone(person),
+                "type": random.choice(("earn_bonus", "earn_birthday", "adjustment")),
+                "points": random.choice((10, 200, 700)),
+                "occurred_at": self._at(person),
+            }
+            if row["type"] == "adjustment":
+                row["points"] *= random.choice((1, -1))
+            self._versions("loyalty_adjustments", row, lambda row: {"points": row["points"] // 2})
 
     def _refunds(self, order_id: str, at: datetime, total: Decimal) -> Values:
         random = self.random

@@ -10,7 +10,19 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from . import affinity, clients, consent, rfm, segments, shops, stages, winback
+from . import (
+    affinity,
+    clients,
+    consent,
+    coupons,
+    gifts,
+    loyalty,
+    rfm,
+    segments,
+    shops,
+    stages,
+    winback,
+)
 from .identity import Identities, Key, resolve, sightings_of
 from .money import ZERO, Order, order_ids_of, orders_of, rounded
 from .records import Record, Values, current_records, email_of, of_source
@@ -96,6 +108,9 @@ def derive(
         )
     winback.add_winback(tables, campaigns, outbox, marts.people, tenant.tenant_id, as_of)
     shops.add_shops(tables, orders, records, who, tenant, seeds, as_of)
+    gifts.add_gifts(tables, orders, records, who, tenant, seeds, as_of)
+    coupons.add_coupons(tables, orders, records, as_of)
+    loyalty.add_loyalty(tables, orders, records, who, touchpoints, tenant, seeds, as_of)
     clients.add_clients(tables, records, who, tenant, seeds, as_of)
     return marts
 

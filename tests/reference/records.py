@@ -16,6 +16,7 @@ VERSION_COLUMNS = {
     "shop_orders": "updated_at",
     "klaviyo_profiles": "updated",
     "contacts": "updated_at",
+    "coupons": "updated_at",
 }
 EVENT_TIMES = {
     "shopify_orders": "created_at",
@@ -27,6 +28,10 @@ EVENT_TIMES = {
     "consent_changes": "changed_at",
     "contacts": "updated_at",
     "client_journey_events": "occurred_at",
+    "loyalty_adjustments": "occurred_at",
+    "gifts": "created_at",
+    "gift_claims": "claimed_at",
+    "coupons": "updated_at",
 }
 
 Values = dict[str, Any]

@@ -111,6 +111,9 @@ class Seeds:
         }
         return points.get(touchpoint_type, points["*other*"])
 
+    def loyalty_tiers(self) -> Rows:
+        return self._default_rows("loyalty_tiers")
+
     def segments(self) -> Rows:
         return self._default_rows("segment_definitions")
 

@@ -22,6 +22,7 @@ from orchestration.transform import project_fingerprint, transform
 from orchestration.warehouse.builds import building
 from orchestration.warehouse.database import engine
 
+from .gifts import code_of
 from .histories import World
 from .marts import Marts, Rows, derive
 from .seeds import Seeds
@@ -46,6 +47,14 @@ KEYS = {
     "purchase_frequency": ("shop_id", "bucket"),
     "purchase_decay": ("shop_id", "bucket"),
     "seasonal_sales": ("shop_id", "month_of_year"),
+    "loyalty_accounts": ("customer_id",),
+    "points_lots": ("lot_id",),
+    "gifts": ("gift_id",),
+    "gift_claims": ("gift_claim_id",),
+    "gift_overview": (),
+    "coupons": ("coupon_id",),
+    "coupon_uses": ("order_id", "code"),
+    "coupon_overview": (),
     "client_journey": ("client_id",),
     "client_journey_scores": ("client_id",),
     "client_journey_score_history": ("client_id", "valid_from"),
@@ -68,6 +77,14 @@ RULE_COLUMNS = (
     "identifier_b",
     "reason",
 )
+GIFTS_WITHOUT_CODE = """
+    select tenant_id, id from raw.gifts
+    where _is_current and (tenant_id, id) not in (select tenant_id, gift_id from outbox.gift_codes)
+"""
+GIVE_CODE = """
+    insert into outbox.gift_codes (tenant_id, gift_id, code, created_at)
+    values (%(tenant)s, %(gift)s, %(code)s, now())
+"""
 
 Databases = Callable[[], AbstractContextManager[str]]
 
@@ -209,9 +226,17 @@ class Warehouse:
             self.load((world, step) for world in self.worlds if step < len(world.steps))
 
     def build(self, as_of: datetime, *, full_refresh: bool = False) -> None:
-        """Seeds and models, partly or wholly as a real build would; not the tests of the data."""
+        """Seeds and models, partly or wholly as a real build would; not the tests of the data.
+
+        A gift without a code gets the one that the claims of a drawn world name.
+        """
         database = engine(self.settings)
         try:
+            with database.begin() as connection:
+                gifts = connection.exec_driver_sql(GIFTS_WITHOUT_CODE).all()
+                for tenant_id, gift_id in gifts:
+                    values = {"tenant": tenant_id, "gift": gift_id, "code": code_of(gift_id)}
+                    connection.exec_driver_sql(GIVE_CODE, values)
             with building(database, as_of) as opened:
                 covered = opened.coverage_before(project_fingerprint())
                 transform(

@@ -727,6 +727,32 @@ def test_a_reward_that_nobody_can_have(seeds: Path, old: str, new: str, words: s
     assert finding.startswith(f"seeds/rewards.csv {words}")
 
 
+def test_a_default_reward_asks_for_a_tier_that_every_tenant_has(seeds: Path) -> None:
+    """Prevents a reward for the best members that is open to all of a tenant with other tiers."""
+    append(seeds, "rewards", "*,for-all,For all,10,free_shipping,,,gold,,,,true,,")
+    append(seeds, TIERS, "kente,gold,Gold,10,,,1,0,false,0,false,#c9738f,flower,1")
+    assert told(seeds) == [
+        "seeds/rewards.csv line 6: min_tier: bluegum has no tier 'gold', so that anybody there "
+        "could have it; give that tenant the tier, or rewards of its own"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("flower,2", "flower,1", "line 3: tenant_id *, tier_order 1"),
+        ("*,bloom,Bloom,250", "*,seedling,Bloom,250", "line 3: tenant_id *, tier_id seedling"),
+        ("Bloom,250", "Bloom,-250", "line 3: min_points: -250 is below 0"),
+        ("Bloom,250,,2,1.25,5", "Bloom,250,,2,-1.25,5", "line 3: points_multiplier: -1.25 is"),
+        ("Bloom,250,,2,1.25,5", "Bloom,250,,2,1.25,105", "line 3: discount_percentage: 105 is"),
+    ],
+)
+def test_a_tier_that_cannot_be_used(seeds: Path, old: str, new: str, words: str) -> None:
+    """Prevents two tiers in one place, and numbers that would take points away."""
+    replace(seeds, TIERS, old, new)
+    assert any(finding.startswith(f"seeds/loyalty_tiers.csv {words}") for finding in told(seeds))
+
+
 def test_no_mistake_breaks_the_check_itself(seeds: Path) -> None:
     """Prevents a traceback in the place of a line number, when mistakes meet."""
     append(seeds, RULES, rule("aurora", "always", A, B), rule("kente", "never", A, B))

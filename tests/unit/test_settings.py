@@ -13,7 +13,12 @@ from orchestration.warehouse.errors import SettingsError
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("JOURNEY_HOME", "JOURNEY_DATABASE_URL", "JOURNEY_LANDING"):
+    for name in (
+        "JOURNEY_HOME",
+        "JOURNEY_DATABASE_URL",
+        "JOURNEY_LANDING",
+        "JOURNEY_ROLE_PASSWORDS",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

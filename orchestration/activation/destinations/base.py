@@ -93,6 +93,8 @@ class Destination:
     read: Callable[[Message, Request, Answer], Outcome | Request]
     """What became of the message, or the request that has to follow."""
     bulk: Bulk | None = None
+    knows_people: bool = True
+    """False when nothing at the destination names a person, so that nothing is forgotten there."""
 
 
 def judge(answer: Answer) -> Outcome | None:

@@ -23,11 +23,13 @@ from orchestration.activation.destinations.base import (
     detail,
     judge,
 )
-from orchestration.activation.message import Message
+from orchestration.activation.message import DELETE_PROFILE, Message
 from orchestration.activation.rates import Limits
 
+NOT_FOUND = 404
 REVISION = "2026-07-15"
 EVENTS, JOBS, PROFILES = "/api/events", "/api/event-bulk-create-jobs", "/api/profile-import"
+DELETIONS = "/api/data-privacy-deletion-jobs"
 MOST_EVENTS, MOST_BYTES = 1_000, 5_000_000
 HEADERS = {"content-type": "application/vnd.api+json", "accept": "application/vnd.api+json"}
 LIST_METHODS = {"add_to_list": "POST", "remove_from_list": "DELETE"}
@@ -44,8 +46,12 @@ def authorise(key: str, _request: Request, _at: datetime) -> Mapping[str, str]:
 
 
 def to_request(message: Message) -> Request:
-    """One event, or the profile whose membership changes."""
+    """One event, the profile whose membership changes, or the profile to forget."""
     payload = orjson.loads(message.payload)
+    if message.operation == DELETE_PROFILE:
+        person = {"data": {"type": "profile", "attributes": {"email": payload["email"]}}}
+        job = {"type": "data-privacy-deletion-job", "attributes": {"profile": person}}
+        return _request("POST", DELETIONS, "deletions", {"data": job})
     if message.operation in LIST_METHODS:
         profile = {"type": "profile", "attributes": payload["profile"]}
         return _request("POST", PROFILES, "profiles", {"data": profile})
@@ -56,6 +62,8 @@ def to_request(message: Message) -> Request:
 
 def read(message: Message, request: Request, answer: Answer) -> Outcome | Request:
     """What became of an event; of a membership, the profile's id leads to the list."""
+    if request.path == DELETIONS and answer.status == NOT_FOUND:
+        return ACCEPTED
     if (outcome := judge(answer)) is not None:
         return outcome
     if request.path != PROFILES:
@@ -135,6 +143,7 @@ DESTINATION = Destination(
         "job_status": Limits(10, 150),
         "profiles": Limits(75, 750),
         "lists": Limits(10, 150),
+        "deletions": Limits(3, 60),
     },
     authorise=authorise,
     to_request=to_request,

@@ -143,4 +143,5 @@ DESTINATION = Destination(
     authorise=authorise,
     to_request=to_request,
     read=read,
+    knows_people=False,
 )

@@ -100,6 +100,9 @@ def column(data_type: str, **meta: Any) -> dict[str, Any]:
         ({"columns": [column("text", amounts=["a"])]}, "amounts are for jsonb columns only"),
         ({"columns": [column("jsonb", amounts="a.b")]}, "must be a list of texts"),
         ({"columns": [column("jsonb", texts=["a..b"])]}, "'a..b' is not a path"),
+        ({"columns": [column("text", required_for=["a"])]}, "names one column with its kinds"),
+        ({"columns": [column("text", required_for={"a": "b"})]}, "must be a list of texts"),
+        ({"columns": [column("text", required_for={"a": ["b"]})]}, "names a, which is no"),
     ],
 )  # fmt: skip
 def test_a_malformed_contract_is_named(changes: dict[str, Any], words: str) -> None:

@@ -295,6 +295,39 @@ def test_every_reason_of_a_row_is_kept() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "is_refused"),
+    [
+        ("percentage", None, True),
+        ("fixed_amount", "", True),
+        ("percentage", "0", False),
+        ("free_shipping", None, False),
+        (None, None, False),
+    ],
+)
+def test_what_a_kind_of_row_needs_is_not_empty(
+    kind: str | None, value: str | None, is_refused: bool
+) -> None:
+    """Prevents a coupon that takes nothing off, or all, because nobody said how much."""
+    contract = contract_of(
+        Column("kind", "text"),
+        Column("value", "numeric", required_for=("kind", ("percentage", "fixed_amount"))),
+    )
+    columns = {
+        "id": pa.array(["1", "2"], pa.string()),
+        "kind": pa.array([kind, "percentage"], pa.string()),
+        "value": pa.array([value, "5"], pa.string()),
+    }
+    told = {0: [f"value: required for kind {kind}, but empty"]} if is_refused else {}
+    assert faults(contract, columns, may_hold_nul=False) == told
+
+
+def test_a_coupon_needs_its_value() -> None:
+    """Prevents the rule from being dropped from the declaration of coupons."""
+    declared = read_contracts(DBT_PROJECT_DIR)["coupons"].column("value")
+    assert declared.required_for == ("discount_type", ("percentage", "fixed_amount"))
+
+
 def test_a_key_must_fit_into_an_index_entry() -> None:
     """Prevents one overlong id from making the database refuse its whole file."""
     contract = contract_of()

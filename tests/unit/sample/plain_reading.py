@@ -19,7 +19,7 @@ from orchestration.settings import DBT_PROJECT_DIR
 
 @cache
 def contracts() -> dict[str, dict[str, Any]]:
-    """Contract columns by source: name -> (type, required, allowed)."""
+    """Contract columns by source: name -> (type, required, required for, allowed)."""
     found = {}
     for file in sorted(DBT_PROJECT_DIR.glob("models/staging/*/_*__sources.yml")):
         for source in yaml.safe_load(file.read_text())["sources"]:
@@ -29,7 +29,7 @@ def contracts() -> dict[str, dict[str, Any]]:
                         column["data_type"],
                         *(
                             column.get("config", {}).get("meta", {}).get(key)
-                            for key in ("required", "allowed")
+                            for key in ("required", "required_for", "allowed")
                         ),
                     )
                     for column in table["columns"]
@@ -76,10 +76,12 @@ def good_rows(landing: Path, tenant: str, source: str) -> tuple[dict[str, Any], 
 
 def faults(source: str, row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """(column, kind of mistake) of a row."""
-    for name, (data_type, required, allowed) in contracts()[source].items():
+    for name, (data_type, required, required_for, allowed) in contracts()[source].items():
         value = row.get(name)
         if value is None or value == "":
-            if required:
+            if required or any(
+                row.get(one) in kinds for one, kinds in (required_for or {}).items()
+            ):
                 yield name, "missing"
         elif not _fits(data_type, value):
             yield name, f"bad_{_WORDS[data_type]}"

@@ -29,7 +29,9 @@ ranked_addresses as (
             order by seen_count desc, last_seen_at desc, identifier
         ) as preference
     from identifiers
-    where identifier_type in ('email', 'phone')
+    where
+        identifier_type in ('email', 'phone')
+        and not {{ is_pseudonym('identifier') }}
 ),
 
 addresses as (
@@ -39,7 +41,8 @@ addresses as (
         max(ranked_addresses.identifier)
         filter (where ranked_addresses.identifier_type = 'email') as email,
         max(ranked_addresses.identifier)
-        filter (where ranked_addresses.identifier_type = 'phone') as phone
+        filter (where ranked_addresses.identifier_type = 'phone') as phone,
+        bool_or({{ is_pseudonym('identifiers.identifier') }}) as is_erased
     from identifiers
     left join ranked_addresses
         on
@@ -67,7 +70,8 @@ final as (
         names.last_name,
         coalesce(email_consent.is_subscribed, false) as email_subscribed,
         coalesce(sms_consent.is_subscribed, false) as sms_subscribed,
-        suppressed_addresses.email is not null as is_email_suppressed
+        suppressed_addresses.email is not null as is_email_suppressed,
+        addresses.is_erased
     from addresses
     left join names
         on

@@ -65,15 +65,45 @@ counts_per_type as (
     group by tenant_id, identifier_key, cap, neighbour_type
 ),
 
-over_cap as (
+-- That some of its people are forgotten makes nobody its owner.
+still_shared as (
+    select * from {{ source('ops', 'shared_identifiers') }} as shared
+    where exists (
+        select 1
+        from identifiers
+        where
+            shared.tenant_id = identifiers.tenant_id
+            and shared.identifier_key = identifiers.identifier_key
+    )
+),
+
+counts_over_cap as (
     select
         tenant_id,
         identifier_key,
         cap,
-        max(strong_count) as strong_count
+        strong_count
     from counts_per_type
     where strong_count > cap
-    group by tenant_id, identifier_key, cap
+
+    union all
+
+    select
+        tenant_id,
+        identifier_key,
+        cap,
+        strong_count
+    from still_shared
+),
+
+over_cap as (
+    select
+        tenant_id,
+        identifier_key,
+        max(cap) as cap,
+        max(strong_count) as strong_count
+    from counts_over_cap
+    group by tenant_id, identifier_key
 ),
 
 -- A rule ties it to somebody all the same.

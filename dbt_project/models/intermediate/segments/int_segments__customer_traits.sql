@@ -22,6 +22,8 @@ final as (
             'coalesce(greatest(last_purchase_at, last_email_click_at), first_seen_at)', as_of()
         ) }} as days_inactive
     from customers
+    -- nobody means a pseudonym, and nothing is sent to one
+    where not coalesce(is_erased, false)
 )
 
 select * from final

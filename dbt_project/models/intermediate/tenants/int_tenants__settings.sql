@@ -16,6 +16,7 @@
     'points_expiry_months',
     'reward_expiry_days',
     'referral_points_percent',
+    'gift_expiry_days',
     'points_expiring_notice_days',
     'loyalty_message_days',
     'new_shop_customer_days',

@@ -28,6 +28,10 @@ points_movements as (
     select * from {{ ref('int_loyalty__movements') }}
 ),
 
+gift_activities as (
+    select * from {{ ref('int_timeline__gifts') }}
+),
+
 client_activities as (
     select
         tenant_id,
@@ -101,6 +105,8 @@ all_activities as (
     select * from stage_activities
     union all
     select * from points_activities
+    union all
+    select * from gift_activities
 ),
 
 final as (

@@ -96,6 +96,7 @@ final as (
         contact_points.email_subscribed,
         contact_points.sms_subscribed,
         contact_points.is_email_suppressed,
+        contact_points.is_erased,
         loyalty_accounts.tier as loyalty_tier,
         metrics.first_seen_at
     from metrics

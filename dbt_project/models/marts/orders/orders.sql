@@ -18,6 +18,7 @@ final as (
         status,
         is_counted,
         ordered_at,
+        uncounted_at,
         gross_amount,
         discount_amount,
         refund_amount,

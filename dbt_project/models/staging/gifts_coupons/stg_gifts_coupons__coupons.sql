@@ -5,7 +5,9 @@ with raw_coupons as (
 current_coupons as (
     select *
     from raw_coupons
-    where _is_current
+    where
+        _is_current
+        and (updated_at is null or {{ visible('updated_at') }})
 ),
 
 final as (

@@ -1,0 +1,180 @@
+"""Somebody asks to be forgotten: no table and no old file knows them afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+import sqlalchemy
+
+from orchestration.ingest.contracts import read_contracts
+from orchestration.ingest.load import load_landing
+from orchestration.privacy.erasure import ErasureError, Receipt, erase_requested, request_erasure
+from orchestration.settings import DBT_PROJECT_DIR, Settings
+from orchestration.transform import project_fingerprint, transform
+from orchestration.warehouse.builds import building, parse_as_of
+from orchestration.warehouse.database import engine
+
+AS_OF = parse_as_of("2026-07-01T00:00:00Z")
+TENANT, MARA = "aurora", "mara.lindqvist@example.com"
+SEARCHED = ("raw", "seeds", "intermediate", "marts", "sync", "outbox", "ops")
+MEANT_FOR_DESTINATIONS = "outbox.profile_deletions"
+WITHOUT_PEOPLE = {"coupons"}
+
+
+@pytest.fixture
+def database(built: Settings) -> Iterator[sqlalchemy.Engine]:
+    made = engine(built)
+    yield made
+    made.dispose()
+
+
+def build(database: sqlalchemy.Engine, settings: Settings) -> list[Receipt]:
+    """What a build does, without Dagster."""
+    with building(database, AS_OF) as opened:
+        receipts = erase_requested(database, settings)
+        load_landing(database, settings)
+        covered = opened.coverage_before(project_fingerprint())
+        transform(settings, AS_OF, since=covered).require_success()
+        opened.succeed("whole")
+    return receipts
+
+
+def identifiers_of(database: sqlalchemy.Engine, email: str) -> list[str]:
+    with database.connect() as connection:
+        rows = connection.execute(
+            sqlalchemy.text(
+                """
+                select others.identifier
+                from marts.customer_identities as asked
+                inner join marts.customer_identities as others
+                    on
+                        asked.tenant_id = others.tenant_id
+                        and asked.customer_id = others.customer_id
+                where
+                    asked.tenant_id = :tenant_id
+                    and asked.identifier = :email
+                    and others.identifier_type not in ('shop_phone', 'order_number')
+                """
+            ),
+            {"tenant_id": TENANT, "email": email},
+        )
+        return sorted(row.identifier for row in rows)
+
+
+def traces(database: sqlalchemy.Engine, values: list[str]) -> list[str]:
+    """The tables in which one of the values stands anywhere."""
+    found = []
+    with database.connect() as connection:
+        for schema in SEARCHED:
+            for table in sqlalchemy.inspect(connection).get_table_names(schema=schema):
+                name = f"{schema}.{table}"
+                rows = connection.execute(
+                    sqlalchemy.text(
+                        f'select count(*) from "{schema}"."{table}" as whole'
+                        " where exists (select 1 from unnest(cast(:values as text[])) as v"
+                        " where strpos(lower(whole::text), lower(v)) > 0)"
+                    ),
+                    {"values": values},
+                ).scalar_one()
+                if rows and name != MEANT_FOR_DESTINATIONS:
+                    found.append(f"{name}: {rows}")
+    return found
+
+
+def totals(database: sqlalchemy.Engine) -> dict[str, tuple[int, Decimal]]:
+    with database.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "select tenant_id, count(*), sum(net_amount_tenant) from marts.orders group by 1"
+        )
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def points(database: sqlalchemy.Engine) -> dict[tuple[str, str], int]:
+    """The balance of every member who is not a pseudonym."""
+    with database.connect() as connection:
+        rows = connection.exec_driver_sql(
+            """
+            select accounts.tenant_id, accounts.customer_id, accounts.points_balance
+            from marts.loyalty_accounts as accounts
+            inner join marts.customers using (tenant_id, customer_id)
+            where not customers.is_erased
+            """
+        )
+        return {(row[0], row[1]): row[2] for row in rows}
+
+
+def test_somebody_forgotten_leaves_amounts_and_nothing_else(
+    built: Settings, database: sqlalchemy.Engine
+) -> None:
+    """Prevents: an e-mail that lives on in a table nobody thought of, money that goes with its
+    owner, and a person whom yesterday's files bring back."""
+    known = identifiers_of(database, MARA)
+    assert MARA in known
+    assert len(known) > 3
+    before, points_before = totals(database), points(database)
+    request_erasure(database, TENANT, email=MARA.upper())
+
+    asked_in_files = build(database, built)
+    assert {receipt.outcome for receipt in asked_in_files} == {"erased"}
+    receipts = build(database, built)
+    assert [(one.tenant_id, one.outcome) for one in receipts] == [(TENANT, "erased")]
+    assert receipts[0].rows["raw.shopify_orders"] > 0
+
+    assert traces(database, known) == []
+    assert totals(database) == before
+    assert points(database).items() <= points_before.items()
+    with database.connect() as connection:
+        pseudonyms = connection.exec_driver_sql(
+            "select email, phone, first_name, email_subscribed, total_orders > 0"
+            " from marts.customers where is_erased"
+        ).all()
+        deletions = connection.exec_driver_sql(
+            f"select payload ->> 'email' from {MEANT_FOR_DESTINATIONS}"
+        ).scalars()
+        assert len(pseudonyms) >= 1
+        assert {row[:4] for row in pseudonyms} == {(None, None, None, False)}
+        assert MARA in set(deletions)
+
+    with database.begin() as connection:
+        for source in read_contracts(DBT_PROJECT_DIR):
+            connection.exec_driver_sql(f'truncate raw."{source}"')
+        connection.exec_driver_sql("truncate raw.rejected_rows")
+        connection.exec_driver_sql("truncate ops.loads")
+    assert build(database, built) == []
+    assert traces(database, known) == []
+    assert totals(database) == before
+
+
+def test_a_request_that_names_nobody_is_refused(database: sqlalchemy.Engine) -> None:
+    """Prevents: a typing error that is taken for a request carried out."""
+    with pytest.raises(ErasureError, match="Name whom to forget"):
+        request_erasure(database, TENANT)
+    with pytest.raises(ErasureError, match=r"E\.164"):
+        request_erasure(database, TENANT, phone="0170 1234567")
+    with pytest.raises(ErasureError, match="not an e-mail"):
+        request_erasure(database, TENANT, email="mara")
+
+
+def test_every_source_says_what_becomes_of_the_forgotten() -> None:
+    """Prevents: a new source, or a new column with a name in it, that erasure does not know."""
+    personal = {"email", "phone", "name", "mobile", "message", "customer", "profile", "address"}
+    for source, contract in read_contracts(DBT_PROJECT_DIR).items():
+        assert bool(contract.erasure) == (source not in WITHOUT_PEOPLE), source
+        rules = contract.erasure
+        if all(rule.becomes for rule in rules):
+            emptied = {name for rule in rules for name in rule.becomes}
+            named = {
+                column.name
+                for column in contract.columns
+                if any(word in column.name.lower() for word in personal)
+            }
+            assert named - emptied <= NOT_PERSONAL.get(source, set()), source
+
+
+NOT_PERSONAL = {
+    "shopify_orders": {"name", "source_name"},
+    "eventbrite_attendees": {"ticket_class_name"},
+    "humanitix_tickets": {"ticketTypeName"},
+}

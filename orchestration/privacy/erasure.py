@@ -97,8 +97,8 @@ def erase_requested(database: sqlalchemy.Engine, settings: Settings) -> list[Rec
     """Carry out the requests that the latest build has seen, each in a transaction of its own.
 
     Nothing happens unless that build succeeded as a whole. The next derivation makes everything
-    anew, so the marts follow with the build that calls this. Payload files of dry runs are deleted:
-    they are written again by the next one.
+    anew, so the marts follow with the build that calls this. Payload files of dry runs and exports
+    are deleted: they are written again by the next one.
 
     Raises:
         ContractError: the declarations cannot be used.
@@ -112,7 +112,8 @@ def erase_requested(database: sqlalchemy.Engine, settings: Settings) -> list[Rec
             with connection.begin():
                 receipts.append(_erase(_cursor(connection), contracts, request))
     if any(receipt.outcome == "erased" for receipt in receipts):
-        shutil.rmtree(settings.home / "outbox", ignore_errors=True)
+        for folder in ("outbox", "exports"):
+            shutil.rmtree(settings.home / folder, ignore_errors=True)
     return receipts
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import sys
 import time
 from collections import Counter
@@ -202,10 +203,21 @@ def url(
     role: Annotated[
         str | None, typer.Option(help="The role to connect as (default: the owner).")
     ] = None,
+    dbt: Annotated[
+        bool,
+        typer.Option("--dbt", help='The owner\'s, for dbt and mf: eval "$(journey url --dbt)"'),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print where to connect, with the password, ready to paste."""
-    address = _address(_settings(), role)
+    settings = _settings()
+    if dbt:
+        if role or as_json:
+            raise typer.BadParameter("--dbt stands by itself: dbt builds as the owner")
+        for name, value in settings.dbt_environment().items():
+            typer.echo(f"export {name}={shlex.quote(value)}")
+        return
+    address = _address(settings, role)
     if as_json:
         _print_json(
             {

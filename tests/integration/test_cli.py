@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,13 +15,15 @@ from typing import Any
 import pytest
 
 from orchestration.cli import app, main
-from orchestration.settings import SEEDS_DIR, Settings
+from orchestration.settings import SEEDS_DIR, Settings, get_settings
 from orchestration.warehouse.postgres import EmbeddedServer
 
 COMMANDS = sorted(
     command.name or command.callback.__name__  # type: ignore[union-attr]
     for command in app.registered_commands
 )
+
+PRINT_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
 
 
 def journey(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -55,6 +58,23 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str
     code, output, _ = run(capsys, command, "--help")
     assert code == 0
     assert f"journey {command}" in output
+
+
+def test_dbt_finds_the_database_by_what_url_prints(
+    capsys: pytest.CaptureFixture[str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: dbt by hand in another database than the build's, and a password cut in two by the
+    shell."""
+    odd = re.sub(r":\w+@", ":it's%20$a%20%22secret%22@", str(os.environ["JOURNEY_DATABASE_URL"]))
+    monkeypatch.setenv("JOURNEY_DATABASE_URL", odd)
+    code, output, errors = run(capsys, "url", "--dbt")
+    assert code == 0, errors
+    shell = f"{output}\n{shlex.quote(sys.executable)} -c {shlex.quote(PRINT_ENVIRONMENT)}"
+    told = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True).stdout
+    wanted = get_settings().dbt_environment()
+    assert wanted["JOURNEY_PG_PASSWORD"] == 'it\'s $a "secret"'
+    assert {name: json.loads(told)[name] for name in wanted} == wanted
+    assert run(capsys, "url", "--dbt", "--role", "journey_staff")[0] == 2
 
 
 def test_help_loads_nothing_heavy() -> None:

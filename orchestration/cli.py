@@ -799,6 +799,40 @@ def erase(
 
 
 @app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where the copy goes.")], as_json: AsJson = False
+) -> None:
+    """Copy what no build can make again: raw rows, decisions, receipts, rights, what was sent."""
+    from orchestration.warehouse.backup import backup as make_backup
+
+    report = make_backup(_settings(), file)
+    if as_json:
+        _print_json({"file": str(report.file), "bytes": report.bytes})
+        return
+    _say(f"{report.file}: {report.bytes:,} bytes. It holds customers' data: keep it as safe.")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A copy that journey backup made.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make an empty warehouse from a backup; the next build derives the marts."""
+    from orchestration.warehouse.backup import restore as restore_backup
+
+    report = restore_backup(_settings(), file)
+    if as_json:
+        _print_json({"loads": report.loads, "missing_logins": list(report.missing_logins)})
+        return
+    _say(f"{report.loads:,} loads are back. Derive the marts with: journey build")
+    for login in report.missing_logins:
+        _say(
+            f"{login} is unknown to this server: remove it with journey tenant remove-reader "
+            f"{login}, then add it again"
+        )
+
+
+@app.command()
 def overview(as_json: AsJson = False) -> None:
     """Show the funnel of each tenant and the size of each mart."""
     from orchestration import services

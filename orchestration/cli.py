@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -176,6 +177,11 @@ def status(as_json: AsJson = False) -> None:
         )
     elif facts["database"]["status"] == "running":
         _say("Last build: none yet. Make one with: journey build")
+    for one in facts["stopped"]:
+        _say(
+            f"Sending is stopped: tenant {one['tenant_id']}, destination {one['destination']}, "
+            f"since {_instant(one['stopped_at'])}: {one['reason']}"
+        )
     if facts["last_loads"]:
         _table(
             "Last loads",
@@ -354,12 +360,19 @@ def build(
 @app.command()
 def deliver(
     tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant.")] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Send to the destinations; needs --tenant.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write what the last build decided to send, as files. Nothing leaves this machine.
+    """Write what the last build decided to send, as files; with --live, send it.
 
-    The delivery shows in the Dagster UI as a run of the outputs.
+    Without --live nothing leaves this machine. The delivery shows in the Dagster UI as a run of the
+    outputs. Exit code 1 when a live delivery stopped before its end.
     """
+    if live:
+        _deliver_live(tenant, as_json)
+        return
     from orchestration.defs.run import run_outputs
 
     report = run_outputs(_settings(), tenant)
@@ -377,6 +390,133 @@ def deliver(
     )
     _say(f"{report.total('written'):,} messages as of {_instant(report.as_of)}, as files below")
     _say(f"{report.folder}")
+
+
+def _deliver_live(tenant: str | None, as_json: bool) -> None:
+    if tenant is None:
+        raise typer.BadParameter("name the tenant whose people get them", param_hint="--live")
+    from orchestration.defs.run import run_live_outputs
+
+    report = run_live_outputs(_settings(), tenant)
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _table(
+            "",
+            ("destination", "purpose", "sent", "skipped", "waiting", "failed", "not due", "left"),
+            [
+                (
+                    one.destination,
+                    one.purpose,
+                    one.sent,
+                    _with_reasons(one.skipped),
+                    _with_reasons(one.waiting),
+                    one.rejected + one.unknown,
+                    one.not_due,
+                    one.left,
+                )
+                for one in report.purposes.values()
+            ],
+        )
+        _say(
+            f"{report.total('sent'):,} messages of {tenant} sent as of {_instant(report.as_of)}; "
+            f"{report.held_out:,} people held out"
+        )
+        for note in report.notes:
+            _complain(note)
+    if not report.is_complete:
+        raise typer.Exit(1)
+
+
+def _with_reasons(counts: Counter[str]) -> str:
+    told = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+    return f"{counts.total()} ({told})" if counts else "0"
+
+
+sending = typer.Typer(
+    help="Stop and start what live deliveries send, and try again what was refused.",
+    no_args_is_help=True,
+)
+app.add_typer(sending, name="sending")
+AllTenants = Annotated[str, typer.Option("--tenant", help="Whose messages; * for everybody's.")]
+AllDestinations = Annotated[
+    str, typer.Option("--destination", help="To which destination; * for all.")
+]
+
+
+@sending.command("stop")
+def stop_sending(
+    tenant: AllTenants = "*",
+    destination: AllDestinations = "*",
+    reason: Annotated[str, typer.Option(help="Why, for whoever sees it.")] = "by hand",
+) -> None:
+    """Send nothing more from now on, also in deliveries that run, until `sending start`."""
+    from orchestration.activation import switches
+
+    _check_switch(tenant, destination)
+    with _database_transaction() as connection:
+        switches.stop(connection, tenant, destination, reason)
+    _say(f"Stopped: tenant {tenant}, destination {destination}")
+
+
+@sending.command("start")
+def start_sending(tenant: AllTenants = "*", destination: AllDestinations = "*") -> None:
+    """Take away what `sending stop` with the same options did."""
+    from orchestration.activation import switches
+
+    _check_switch(tenant, destination)
+    with _database_transaction() as connection:
+        was_stopped = switches.start(connection, tenant, destination)
+        still = switches.stopped(connection)
+    if not was_stopped:
+        _say(f"Nothing was stopped for tenant {tenant}, destination {destination}")
+    for one in still:
+        _say(f"Still stopped: tenant {one.tenant_id}, destination {one.destination}: {one.reason}")
+    if was_stopped and not still:
+        _say("Nothing is stopped any more")
+
+
+@sending.command("replay")
+def replay_sending(
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose messages.")],
+    destination: Annotated[
+        str | None, typer.Option("--destination", help="Only those for this destination.")
+    ] = None,
+) -> None:
+    """Let the next live delivery try again what a destination refused."""
+    from orchestration.activation.deliver import require_tenant
+    from orchestration.activation.outbox import replay_rejected
+
+    require_tenant(tenant)
+    with _database_transaction() as connection:
+        count = replay_rejected(connection, tenant, destination, datetime.now(UTC))
+    _say(f"{count:,} messages will be tried again by: journey deliver --live --tenant {tenant}")
+
+
+def _check_switch(tenant: str, destination: str) -> None:
+    from orchestration.activation.deliver import require_tenant
+    from orchestration.activation.destinations import DESTINATIONS, files
+
+    if tenant != "*":
+        require_tenant(tenant)
+    known = sorted([*DESTINATIONS, files.NAME])
+    if destination not in ("*", *known):
+        raise typer.BadParameter(
+            f"there is no destination {destination}; known: {', '.join(known)}",
+            param_hint="--destination",
+        )
+
+
+@contextmanager
+def _database_transaction() -> Iterator[Any]:
+    from orchestration.warehouse.database import engine
+
+    database = engine(_settings())
+    try:
+        with database.begin() as connection:
+            yield connection
+    finally:
+        database.dispose()
 
 
 @app.command()
@@ -832,6 +972,7 @@ def _facts(settings: Settings) -> dict[str, Any]:
         ],
         "last_build": None,
         "last_loads": [],
+        "stopped": [],
     }
     if facts["database"]["status"] == "running" and facts["database"]["migrated"]:
         facts["last_build"] = _last_build(settings)
@@ -839,6 +980,11 @@ def _facts(settings: Settings) -> dict[str, Any]:
             settings,
             "select load_id, file, status, error, rows_read, rows_loaded, rows_unchanged, "
             "rows_rejected, finished_at from ops.loads order by load_id desc limit 5",
+        )
+        facts["stopped"] = _rows(
+            settings,
+            "select tenant_id, destination, reason, stopped_at from outbox.switches "
+            "order by tenant_id, destination",
         )
     return facts
 

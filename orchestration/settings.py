@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -30,6 +32,11 @@ class Settings(BaseSettings):
     landing: str = Field(
         default="",
         description="Where files arrive: a folder, or s3:// or gs:// (default: home/landing).",
+    )
+    max_build_age_hours: float = Field(
+        default=26,
+        gt=0,
+        description="Live messages are sent only on the word of a build this fresh.",
     )
 
     role_passwords: dict[str, SecretStr] = Field(
@@ -64,6 +71,15 @@ class Settings(BaseSettings):
     def logs(self) -> Path:
         """The folder of the log files of everything that `journey up` starts."""
         return self.home / "logs"
+
+    def of_tenant(self, name: str, tenant_id: str) -> SecretStr | None:
+        """What a destination needs for a tenant: `NAME__TENANT`, else `NAME`; None when unset.
+
+        The tenant is written in capitals, with `_` for `-`.
+        """
+        own = re.sub(r"[^A-Z0-9]", "_", tenant_id.upper())
+        value = os.environ.get(f"{name}__{own}") or os.environ.get(name)
+        return SecretStr(value) if value else None
 
     def dbt_environment(self) -> dict[str, str]:
         """The variables that `dbt_project/profiles.yml` reads, and libpq's own for the rest.

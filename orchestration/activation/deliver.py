@@ -46,7 +46,10 @@ _MESSAGE_COLUMNS = (
 _DELIVERIES = sqlalchemy.table(
     "deliveries",
     *(sqlalchemy.column(name) for name in _MESSAGE_COLUMNS),
-    *(sqlalchemy.column(name) for name in ("state", "build_id", "created_at", "updated_at")),
+    *(
+        sqlalchemy.column(name)
+        for name in ("output", "state", "build_id", "created_at", "updated_at")
+    ),
     schema="outbox",
 )
 
@@ -155,7 +158,7 @@ def _deliver_output(
     is_late = sqlalchemy.func.coalesce(sync.c.expires_at <= build.as_of, False)
     is_due = sqlalchemy.not_(is_early) & sqlalchemy.not_(is_late)
 
-    recorded = _record(connection, sync, chosen & is_due, build)
+    recorded = _record(connection, sync, chosen & is_due, output, build)
     counts = _counts(connection, sync, chosen, is_early, is_late)
     target = folder / output if tenant is None else folder / output / _folder_name(tenant)
     written = _write(_messages(connection, sync, chosen & is_due), folder / output, target)
@@ -178,11 +181,12 @@ def _record(
     connection: sqlalchemy.Connection,
     sync: sqlalchemy.TableClause,
     chosen: sqlalchemy.ColumnElement[bool],
+    output: str,
     build: Build,
 ) -> dict[tuple[str, str, str], int]:
     """Add a row for every message that the outbox does not know; how many per address."""
     now = datetime.now(UTC)
-    constants = {"state": "dry_run", "build_id": build.build_id}
+    constants = {"output": output, "state": "dry_run", "build_id": build.build_id}
     messages = sqlalchemy.select(
         *(sync.c[name] for name in _MESSAGE_COLUMNS),
         *(sqlalchemy.literal(value) for value in constants.values()),
@@ -282,8 +286,8 @@ def _folder_name(name: str) -> str:
     return name
 
 
-def require_tenant(tenant: str) -> None:
-    """Refuse a tenant that is not listed.
+def require_tenant(tenant: str) -> str:
+    """The tenant, which must be listed.
 
     Raises:
         DeliveryError: the message names those that are.
@@ -292,3 +296,4 @@ def require_tenant(tenant: str) -> None:
     known = read_tenants(SEEDS_DIR / "tenants.csv")
     if tenant not in known:
         raise DeliveryError(f"There is no tenant {tenant!r}; known: {', '.join(sorted(known))}")
+    return tenant

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import sqlalchemy
 
 from orchestration.warehouse.builds import Build, settled_latest_build
@@ -47,3 +49,18 @@ def require_success(connection: sqlalchemy.Connection) -> Build:
             "journey build"
         )
     return build
+
+
+def require_fresh(build: Build, now: datetime, most: timedelta) -> None:
+    """Do nothing when the build describes a present that is near enough to send by.
+
+    Raises:
+        GateClosed: the build is too old; the message says how old, and what to do.
+    """
+    if now - build.as_of > most:
+        hours = (now - build.as_of) / timedelta(hours=1)
+        raise GateClosed(
+            f"The latest build describes {build.as_of:%Y-%m-%d %H:%M} UTC, {hours:.1f} hours ago, "
+            f"and live messages need one of at most {most / timedelta(hours=1):g} hours "
+            "(JOURNEY_MAX_BUILD_AGE_HOURS), so nothing is sent. Build again: journey build"
+        )

@@ -15,6 +15,7 @@ from dagster._core.instance.ref import InstanceRef
 
 from orchestration.activation.deliver import DeliveryReport, require_tenant
 from orchestration.activation.message import OUTPUTS, SYNC_SCHEMA
+from orchestration.activation.send import SendReport
 from orchestration.defs.automation import JOB
 from orchestration.defs.failures import (
     DELIVERY_TAG,
@@ -99,7 +100,7 @@ def run_job(
 
 
 def run_outputs(settings: Settings, tenant: str | None = None) -> DeliveryReport:
-    """Deliver by running the assets of all outputs.
+    """Describe what would be sent, by running the assets of all outputs.
 
     Args:
         settings: where the warehouse and the Dagster home are.
@@ -112,13 +113,38 @@ def run_outputs(settings: Settings, tenant: str | None = None) -> DeliveryReport
         StorageError: the home cannot be written, or is full.
         KeyboardInterrupt: the delivery was interrupted.
     """
+    report = _run_outputs(settings, tenant, live=False)
+    assert isinstance(report, DeliveryReport)
+    return report
+
+
+def run_live_outputs(settings: Settings, tenant: str) -> SendReport:
+    """Send a tenant's messages by running the assets of all outputs.
+
+    Raises:
+        GateClosed: the latest build did not succeed, or is too old.
+        SendingError: somebody else sends for the tenant, or a purpose is not declared.
+        NotConnectable: the address of a destination cannot be used.
+        DeliveryError: the tenant is not known.
+        DatabaseUnavailable: the database cannot be reached.
+        StorageError: the home cannot be written, or is full.
+        KeyboardInterrupt: the delivery was interrupted.
+    """
+    report = _run_outputs(settings, tenant, live=True)
+    assert isinstance(report, SendReport)
+    return report
+
+
+def _run_outputs(
+    settings: Settings, tenant: str | None, *, live: bool
+) -> DeliveryReport | SendReport:
     if tenant is not None:
         require_tenant(tenant)
     require_room(settings.home, MINIMUM_FREE_BYTES, "a delivery")
-    reports: list[DeliveryReport] = []
+    reports: list[DeliveryReport | SendReport] = []
     outputs = output_assets(settings, reports.append)
     job = dg.Definitions(assets=[outputs]).resolve_implicit_global_asset_job_def()
-    config = {"tenant": tenant or ""}
+    config = {"tenant": tenant or "", "live": live}
     with _instance(settings) as instance, delivery_lock(settings):
         try:
             job.execute_in_process(

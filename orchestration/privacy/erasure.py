@@ -25,6 +25,7 @@ import psycopg
 import sqlalchemy
 from psycopg.types.json import Jsonb
 
+from orchestration.activation.destinations import DESTINATIONS
 from orchestration.ingest.contracts import Contract, Erasure, quote, read_contracts
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.warehouse.errors import JourneyError
@@ -97,8 +98,8 @@ def erase_requested(database: sqlalchemy.Engine, settings: Settings) -> list[Rec
     """Carry out the requests that the latest build has seen, each in a transaction of its own.
 
     Nothing happens unless that build succeeded as a whole. The next derivation makes everything
-    anew, so the marts follow with the build that calls this. Payload files of dry runs are deleted:
-    they are written again by the next one.
+    anew, so the marts follow with the build that calls this. Payload files of dry runs and exports
+    are deleted: they are written again by the next one.
 
     Raises:
         ContractError: the declarations cannot be used.
@@ -112,7 +113,8 @@ def erase_requested(database: sqlalchemy.Engine, settings: Settings) -> list[Rec
             with connection.begin():
                 receipts.append(_erase(_cursor(connection), contracts, request))
     if any(receipt.outcome == "erased" for receipt in receipts):
-        shutil.rmtree(settings.home / "outbox", ignore_errors=True)
+        for folder in ("outbox", "exports"):
+            shutil.rmtree(settings.home / folder, ignore_errors=True)
     return receipts
 
 
@@ -398,7 +400,7 @@ def _remember(
 
 
 def _keep_apart(cursor: psycopg.Cursor[Any], request: Request, person: _Person) -> None:
-    """Let what the person shared with many stay over its cap, or it would make them one customer."""
+    """Let what the person shared with many stay over its cap: it is not one customer's."""
     if not _exists(cursor, "intermediate.int_identity__capped"):
         return
     cursor.execute(
@@ -651,12 +653,14 @@ def _queue_deletions(cursor: psycopg.Cursor[Any], request: Request, person: _Per
             where %(has_profile)s
         ) as heard
         cross join unnest(cast(%(emails)s as text[])) as addresses (email)
+        where heard.destination = any(%(able)s)
         on conflict do nothing
         """,
         {
             "tenant_id": request.tenant_id,
             "customer_ids": list(person.customer_ids),
             "requested_at": request.requested_at,
+            "able": [name for name, one in DESTINATIONS.items() if one.knows_people],
             "has_profile": any(kind == "klaviyo_profile_id" for kind, _ in person.identifiers),
             "emails": sorted(value for kind, value in person.identifiers if kind == "email"),
         },

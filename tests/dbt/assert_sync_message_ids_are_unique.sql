@@ -15,6 +15,10 @@ client_events as (
     select * from {{ ref('sync_klaviyo__next_best_actions') }}
 ),
 
+segment_memberships as (
+    select * from {{ ref('sync_klaviyo__segment_memberships') }}
+),
+
 gift_deliveries as (
     select * from {{ ref('sync_klaviyo__gift_deliveries') }}
 ),
@@ -37,6 +41,10 @@ messages as (
     union all
 
     select message_id from client_events
+
+    union all
+
+    select message_id from segment_memberships
 
     union all
 

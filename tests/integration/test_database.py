@@ -48,6 +48,7 @@ def test_two_processes_migrate_a_new_database_at_the_same_time(empty_database: s
             "outbox.redemption_decisions",
             "outbox.campaign_enrolments",
             "outbox.gift_codes",
+            "outbox.switches",
         }
     for engine in engines:
         engine.dispose()

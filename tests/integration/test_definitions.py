@@ -13,6 +13,7 @@ from orchestration.activation.message import OUTPUTS
 from orchestration.definitions import make_definitions
 from orchestration.defs.automation import landing_sensor
 from orchestration.defs.dbt_events import attach_singular_tests
+from orchestration.defs.outputs import EXPORT_ASSET
 from orchestration.settings import Settings
 from orchestration.transform import load_manifest, load_manifest_json
 from orchestration.warehouse.builds import building, latest_build
@@ -33,7 +34,7 @@ def test_every_model_is_an_asset_and_every_data_test_a_check(settings: Settings)
     nodes = manifest["nodes"].values()
     tables = {node["name"] for node in nodes if node["resource_type"] in ("model", "seed")}
     sources = {source["name"] for source in manifest["sources"].values()}
-    assert names == tables | sources | {f"{output}_outputs" for output in OUTPUTS}
+    assert names == tables | sources | {EXPORT_ASSET, *(f"{output}_outputs" for output in OUTPUTS)}
     tests = {node["name"] for node in nodes if node["resource_type"] == "test"}
     checks = {key.name: key for key in graph.asset_check_keys}
     assert set(checks) == tests

@@ -49,7 +49,8 @@ def test_the_ui_sees_the_delivery_and_what_each_output_wrote(
     (run,) = deliveries(built)
     assert run.is_success
     assert {key.to_user_string() for key in run.asset_selection or ()} == {
-        f"{output}_outputs" for output in OUTPUTS
+        outputs.EXPORT_ASSET,
+        *(f"{output}_outputs" for output in OUTPUTS),
     }
     with dg.DagsterInstance.from_config(str(built.home / "dagster")) as instance:
         entries = instance.all_logs(run.run_id, dg.DagsterEventType.ASSET_MATERIALIZATION)

@@ -22,6 +22,10 @@
     'new_shop_customer_days',
     'client_default_score',
     'client_score_per_risk',
+    'marketing_message_limit',
+    'marketing_message_days',
+    'backfill_after_days',
+    'max_messages_per_run',
 ] -%}
 with tenants as (
     select * from {{ ref('tenants') }}

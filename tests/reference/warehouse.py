@@ -173,11 +173,12 @@ class Project:
 _ENROL = sqlalchemy.text(
     """
     insert into outbox.campaign_enrolments (
-        tenant_id, campaign_id, customer_id, enrolled_at, is_held_out, build_id, created_at
+        tenant_id, campaign_id, customer_id, message_id, enrolled_at, is_held_out, build_id,
+        created_at
     )
     values (
-        :tenant_id, :campaign_id, :customer_id, :enrolled_at, :is_held_out, gen_random_uuid(),
-        :enrolled_at
+        :tenant_id, :campaign_id, :customer_id, :message_id, :enrolled_at, :is_held_out,
+        gen_random_uuid(), :enrolled_at
     )
     on conflict do nothing
     """

@@ -1,6 +1,6 @@
 {#
     The database itself refuses a second row of a model's `unique_key`, before anything is published:
-    each table gets a unique index on it, beside the `indexes` it names. Nulls count as equal.
+    each table gets a unique index on it, nulls counting as equal, beside the `indexes` it names.
 #}
 {% macro postgres__create_indexes(relation) %}
     {%- set statements = index_statements(relation) | trim -%}
@@ -11,11 +11,11 @@
     {%- set key = config.get('unique_key') -%}
     {%- set indexes = config.get('indexes', []) -%}
     {%- if key -%}
-        {%- set indexes = [{'columns': [key] if key is string else key, 'unique': true}] + indexes -%}
+        create unique index on {{ relation }} ({{ key if key is string else key | join(', ') }})
+        nulls not distinct;
     {%- endif -%}
     {%- for index in indexes %}
         create {{ 'unique ' if index.unique }}index on {{ relation }}
-        {%- if index.type %} using {{ index.type }}{% endif %} ({{ index['columns'] | join(', ') }})
-        {%- if index.unique %} nulls not distinct{% endif %};
+        {%- if index.type %} using {{ index.type }}{% endif %} ({{ index['columns'] | join(', ') }});
     {%- endfor %}
 {% endmacro %}

@@ -1,8 +1,6 @@
 {{ config(
-    indexes=[
-        {'columns': ['tenant_id', 'gift_id'], 'unique': true},
-        {'columns': ['tenant_id', 'code'], 'unique': true},
-    ],
+    unique_key=['tenant_id', 'gift_id'],
+    indexes=[{'columns': ['tenant_id', 'code'], 'unique': true}],
 ) }}
 
 -- Over all gifts in every build: a gift hangs on an order that may be anybody's, and who gives is

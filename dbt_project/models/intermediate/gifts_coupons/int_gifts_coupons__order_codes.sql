@@ -3,10 +3,7 @@
     incremental_strategy='replace_changed',
     unique_key=['tenant_id', 'order_id', 'code'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'order_id', 'code'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
 -- All that a coupon may ask of an order, in the tenant's currency. Kept between builds, for a limit

@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'coupon_id', 'restricted_to', 'restriction']) }}
+
 with coupons as (
     select * from {{ ref('stg_gifts_coupons__coupons') }}
 ),

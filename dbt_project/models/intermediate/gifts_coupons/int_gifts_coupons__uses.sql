@@ -1,6 +1,4 @@
-{{ config(
-    indexes=[{'columns': ['tenant_id', 'order_id', 'code'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'order_id', 'code']) }}
 
 -- Over all orders with a code in every build, for a limit counts the orders of everybody. The code
 -- of a reward is no coupon's: `reward_redemptions` follows it.

@@ -1,8 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'tier'],
-    indexes=[
-        {'columns': ['tenant_id', 'tier_order'], 'unique': true},
-    ],
+    indexes=[{'columns': ['tenant_id', 'tier_order'], 'unique': true}],
 ) }}
 
 with tenants as (

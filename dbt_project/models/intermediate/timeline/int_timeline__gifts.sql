@@ -1,3 +1,5 @@
+{{ config(unique_key=['tenant_id', 'activity_id']) }}
+
 -- Of whoever gives: who receives is named, but is not evidence of anybody.
 with gifts as (
     {{ owned_rows('stg_gifts_coupons__gifts', 'gifts') }}

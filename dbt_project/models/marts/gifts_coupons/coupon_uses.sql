@@ -1,7 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'order_id', 'code'],
     indexes=[
-        {'columns': ['tenant_id', 'order_id', 'code'], 'unique': true},
         {'columns': ['tenant_id', 'customer_id']},
         {'columns': ['tenant_id', 'coupon_id']},
     ],

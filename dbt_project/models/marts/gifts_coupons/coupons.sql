@@ -1,9 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'coupon_id'],
-    indexes=[
-        {'columns': ['tenant_id', 'coupon_id'], 'unique': true},
-        {'columns': ['tenant_id', 'code']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'code']}],
 ) }}
 
 with coupons as (

@@ -1,9 +1,9 @@
 {{ config(
     unique_key=['tenant_id', 'gift_claim_id'],
     indexes=[
-        {'columns': ['tenant_id', 'gift_claim_id'], 'unique': true},
         {'columns': ['tenant_id', 'customer_id']},
         {'columns': ['tenant_id', 'gift_id']},
+        {'columns': ['tenant_id', 'gift_id'], 'unique': true},
     ],
 ) }}
 

@@ -1,7 +1,4 @@
-{{ config(
-    unique_key=['tenant_id'],
-    indexes=[{'columns': ['tenant_id'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id']) }}
 
 with gifts as (
     select * from {{ ref('gifts') }}

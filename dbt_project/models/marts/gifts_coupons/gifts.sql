@@ -1,9 +1,9 @@
 {{ config(
     unique_key=['tenant_id', 'gift_id'],
     indexes=[
-        {'columns': ['tenant_id', 'gift_id'], 'unique': true},
         {'columns': ['tenant_id', 'customer_id']},
         {'columns': ['status']},
+        {'columns': ['tenant_id', 'code'], 'unique': true},
     ],
 ) }}
 

@@ -1,9 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'message_id'],
-    indexes=[
-        {'columns': ['tenant_id', 'message_id'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
 -- A gift that was delivered by now and waits to be claimed. It goes to whom it was bought for, who

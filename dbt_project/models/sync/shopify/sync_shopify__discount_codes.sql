@@ -1,9 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'message_id'],
-    indexes=[
-        {'columns': ['tenant_id', 'message_id'], 'unique': true},
-        {'columns': ['tenant_id', 'customer_id']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
 -- What a shop must know for its checkout to take a code: active coupons, and rewards granted that

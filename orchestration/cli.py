@@ -10,7 +10,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +24,8 @@ from rich.markup import escape
 from orchestration.warehouse.errors import DatabaseUnavailable, JourneyError
 
 if TYPE_CHECKING:
+    import sqlalchemy
+
     from orchestration.identity import Identity, Tie
     from orchestration.ingest.load import FileResult, Progress
     from orchestration.settings import Settings
@@ -37,6 +40,8 @@ app = typer.Typer(
 
 dashboard_app = typer.Typer()
 app.add_typer(dashboard_app, name="dashboard")
+tenants_app = typer.Typer(help="Tenants, and the logins that read their rows.")
+app.add_typer(tenants_app, name="tenant", no_args_is_help=True)
 
 PLAIN_WIDTH = 200
 INTERRUPTED = 130
@@ -691,6 +696,106 @@ def _login_url(settings: Settings, tenant: str | None = None, *, renew: bool = F
 
     token = token_for(settings, tenant or OPERATOR, renew=renew)
     return f"{services.address(services.DASHBOARD, settings)}/login?token={token}"
+
+
+@tenants_app.command("list")
+def tenant_list(as_json: AsJson = False) -> None:
+    """Show every tenant, and the logins that read its rows."""
+    from orchestration import tenants
+    from orchestration.settings import SEEDS_DIR
+
+    with _migrated(_settings()) as database:
+        found = tenants.list_tenants(database, SEEDS_DIR / "tenants.csv")
+    if as_json:
+        _print_json([tenant.to_dict() for tenant in found])
+        return
+    _table(
+        "",
+        ("tenant", "name", "time zone", "currency", "region", "readers"),
+        [
+            (
+                tenant.tenant_id,
+                tenant.name,
+                tenant.time_zone,
+                tenant.currency,
+                tenant.phone_region,
+                ", ".join(tenant.readers) or "none",
+            )
+            for tenant in found
+        ],
+    )
+
+
+@tenants_app.command("add")
+def tenant_add(
+    tenant_id: Annotated[str, typer.Argument(help="Its id: a folder name in small letters.")],
+    name: Annotated[str, typer.Option(help="The business's name.")],
+    time_zone: Annotated[str, typer.Option(help="IANA time zone, like Europe/Berlin.")],
+    currency: Annotated[str, typer.Option(help="ISO 4217 currency of its reports, like EUR.")],
+    phone_region: Annotated[str, typer.Option(help="Where its phones are, like DE.")],
+    as_json: AsJson = False,
+) -> None:
+    """Add a tenant to seeds/tenants.csv, where a build finds it."""
+    from orchestration import tenants
+    from orchestration.ingest.tenants import Tenant
+    from orchestration.settings import SEEDS_DIR
+
+    settings = _settings()
+    seed = SEEDS_DIR / "tenants.csv"
+    tenants.add_tenant(seed, Tenant(tenant_id, name, time_zone, currency, phone_region))
+    if as_json:
+        _print_json({"tenant_id": tenant_id, "seed": str(seed)})
+        return
+    _say(f"{seed} lists {tenant_id} now. Commit that file, put the files of {tenant_id} below")
+    _say(f"{settings.landing}/{tenant_id}, and run: journey build")
+
+
+@tenants_app.command("add-reader")
+def tenant_add_reader(
+    login: Annotated[str, typer.Argument(help="The name of the new login.")],
+    tenant: Annotated[str, typer.Option("--tenant", help="Whose rows it sees.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a login that reads the marts of one tenant. Its password is shown once."""
+    from orchestration import tenants
+    from orchestration.settings import SEEDS_DIR
+
+    with _migrated(_settings()) as database:
+        password = tenants.add_reader(database, SEEDS_DIR / "tenants.csv", login, tenant)
+        address = _pasteable(database.url.set(username=login, password=password))
+    if as_json:
+        _print_json({"login": login, "tenant_id": tenant, "password": password, "url": address})
+        return
+    _say(f"{login} reads the rows of {tenant} in the schema marts. Its password is kept nowhere:")
+    typer.echo(address)
+
+
+@tenants_app.command("remove-reader")
+def tenant_remove_reader(
+    login: Annotated[str, typer.Argument(help="The login.")], as_json: AsJson = False
+) -> None:
+    """End the connections of a tenant's login, and drop it."""
+    from orchestration import tenants
+
+    with _migrated(_settings()) as database:
+        tenant_id = tenants.remove_reader(database, login)
+    if as_json:
+        _print_json({"login": login, "tenant_id": tenant_id})
+    else:
+        _say(f"{login} is gone, and with it its connections; it read the rows of {tenant_id}")
+
+
+@contextmanager
+def _migrated(settings: Settings) -> Iterator[sqlalchemy.Engine]:
+    """An engine of the role that builds; roles and our own tables are there."""
+    from orchestration.warehouse.database import engine, known_passwords, migrate
+
+    database = engine(settings)
+    try:
+        migrate(database, known_passwords(settings))
+        yield database
+    finally:
+        database.dispose()
 
 
 def _settings() -> Settings:

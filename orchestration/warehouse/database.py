@@ -17,7 +17,12 @@ from orchestration.warehouse.errors import (
     DatabaseUnsuitable,
     SettingsError,
 )
-from orchestration.warehouse.roles import TENANT_SETTING, ensure_roles, set_passwords
+from orchestration.warehouse.roles import (
+    TENANT_SETTING,
+    driver_connection,
+    ensure_roles,
+    set_passwords,
+)
 
 MIGRATIONS_DIR = Path(__file__).parent / "migrations"
 MINIMUM_VERSION = 16
@@ -182,7 +187,7 @@ def migrate(database: sqlalchemy.Engine, passwords: Mapping[str, str] | None = N
         with database.begin() as connection:
             connection.exec_driver_sql(f"select pg_advisory_xact_lock({MIGRATION_LOCK})")
             connection.exec_driver_sql("create schema if not exists ops")
-            ensure_roles(connection)
+            ensure_roles(driver_connection(connection))
             configuration = _alembic()
             configuration.attributes["connection"] = connection
             command.upgrade(configuration, "head")

@@ -25,7 +25,13 @@ from typing import TYPE_CHECKING, Literal
 from orchestration.settings import Settings
 from orchestration.warehouse.errors import DatabaseUnavailable, ServerError, StorageError
 from orchestration.warehouse.processes import command_of, folder_of, is_listed
-from orchestration.warehouse.roles import SERVICE_LOGINS, may_create_roles, set_password
+from orchestration.warehouse.roles import (
+    SERVICE_LOGINS,
+    close_to_readers,
+    ensure_roles,
+    is_closed,
+    set_password,
+)
 from orchestration.warehouse.storage import (
     locked,
     make_folder,
@@ -499,7 +505,7 @@ class EmbeddedServer:
 
         try:
             with self._connect(OWNER, DATABASE, credentials[OWNER]) as connection:
-                if may_create_roles(connection):
+                if is_closed(connection):
                     return
         except psycopg.OperationalError as error:
             if not report.created and "password authentication failed" in str(error):
@@ -513,7 +519,10 @@ class EmbeddedServer:
             connection = self._connect(ADMINISTRATOR, "postgres", credentials[ADMINISTRATOR])
         with connection:
             self._make_owner_and_database(connection, credentials[OWNER])
-        self._connect(OWNER, DATABASE, credentials[OWNER]).close()
+        with self._connect(OWNER, DATABASE, credentials[OWNER]) as connection:
+            ensure_roles(connection)
+        with self._connect(ADMINISTRATOR, DATABASE, credentials[ADMINISTRATOR]) as connection:
+            close_to_readers(connection, OWNER)
 
     def _connect(
         self, role: str, database: str, password: str
@@ -543,6 +552,7 @@ class EmbeddedServer:
             )
         )
         set_password(connection, OWNER, password)
+        connection.execute("revoke all on database postgres, template1 from public")
         made = connection.execute("select 1 from pg_database where datname = %s", [DATABASE])
         if not made.fetchone():
             connection.execute(

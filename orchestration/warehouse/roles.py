@@ -33,30 +33,51 @@ _DATABASE_GRANTS = (
     "grant connect on database {database} to {roles}",
 )
 
+_CLOSE_FUNCTIONS = """
+do $$
+declare
+    closed regprocedure;
+begin
+    for closed in
+        select functions.oid
+        from pg_catalog.pg_proc as functions
+        where
+            functions.pronamespace = 'pg_catalog'::regnamespace
+            and functions.proname ~ '^(pg_(try_)?advisory_(xact_)?lock|lo_)'
+    loop
+        execute format('revoke execute on function %s from public', closed);
+        execute format('grant execute on function %s to ', closed) || {keepers};
+    end loop;
+end
+$$
+"""
 
-def ensure_roles(connection: sqlalchemy.Connection) -> None:
+
+def ensure_roles(connection: psycopg.Connection[Any]) -> None:
     """Make the roles that are missing, and let nobody else into the database.
 
     Roles that an administrator has made are taken as they are.
+
+    Args:
+        connection: of the role that builds.
 
     Raises:
         DatabaseUnsuitable: roles are missing and the login may not create any; the message
             has the statements for an administrator.
     """
-    driver = _driver(connection)
     known = {
         name
-        for (name,) in driver.execute(
+        for (name,) in connection.execute(
             "select rolname from pg_roles where rolname = any(%s)", [list(ROLES)]
         )
     }
     missing = [role for role in ROLES if role not in known]
-    if missing and not may_create_roles(driver):
-        raise DatabaseUnsuitable(_explain_missing(connection.engine.url.username, missing))
+    if missing and not may_create_roles(connection):
+        raise DatabaseUnsuitable(_explain_missing(connection.info.user, missing))
     for role in missing:
-        _create(driver, role)
-    for statement in database_grants(str(connection.engine.url.database)):
-        driver.execute(statement)
+        _create(connection, role)
+    for statement in database_grants(connection.info.dbname):
+        connection.execute(statement)
 
 
 def set_passwords(database: sqlalchemy.Engine, passwords: Mapping[str, str]) -> None:
@@ -72,7 +93,7 @@ def set_passwords(database: sqlalchemy.Engine, passwords: Mapping[str, str]) -> 
     if not strange:
         return
     with database.begin() as connection:
-        driver = _driver(connection)
+        driver = driver_connection(connection)
         for role in strange:
             if _administers(driver, role):
                 set_password(driver, role, passwords[role])
@@ -99,6 +120,26 @@ def database_grants(database: str, roles: Iterable[str] = ROLES) -> list[sql.Com
     ]
 
 
+def close_to_readers(connection: psycopg.Connection[Any], owner: str) -> None:
+    """Take from everybody the functions by which a reader could hold up a build, or keep data.
+
+    These are locks by number, which builds hold, and large objects. Only a superuser may.
+
+    Args:
+        connection: a superuser's, in the database of the warehouse.
+        owner: the role that builds, which keeps them.
+    """
+    connection.execute(sql.SQL(_CLOSE_FUNCTIONS).format(keepers=sql.Literal(f"{owner}, {SENDER}")))
+
+
+def is_closed(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the role that builds may make roles, and `close_to_readers` was called."""
+    row = connection.execute(
+        "select has_function_privilege('public', 'pg_advisory_lock(bigint)', 'execute')"
+    ).fetchone()
+    return may_create_roles(connection) and row == (False,)
+
+
 def _create(connection: psycopg.Connection[Any], role: str) -> None:
     # roles belong to the whole server: another database's warehouse may make them just now
     statement = sql.SQL("create role {} {}").format(
@@ -114,7 +155,7 @@ def _create(connection: psycopg.Connection[Any], role: str) -> None:
     )
 
 
-def _explain_missing(login: str | None, missing: Iterable[str]) -> str:
+def _explain_missing(login: str, missing: Iterable[str]) -> str:
     statements = "; ".join(
         f"create role {role} {'nologin' if role == READER else 'login'}" for role in missing
     )
@@ -149,7 +190,8 @@ def _lets_in(database: sqlalchemy.Engine, role: str, password: str) -> bool:
     return True
 
 
-def _driver(connection: sqlalchemy.Connection) -> psycopg.Connection[Any]:
+def driver_connection(connection: sqlalchemy.Connection) -> psycopg.Connection[Any]:
+    """The psycopg connection below, in the same transaction."""
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
     return driver

@@ -6,11 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import sqlalchemy
+from pydantic import SecretStr
 from sqlalchemy import text
 
+from orchestration.settings import Settings
 from orchestration.warehouse import database as warehouse
-from orchestration.warehouse.errors import DatabaseUnavailable, DatabaseUnsuitable
+from orchestration.warehouse.errors import (
+    DatabaseUnavailable,
+    DatabaseUnsuitable,
+    SettingsError,
+)
 from orchestration.warehouse.postgres import ADMINISTRATOR, EmbeddedServer
+from orchestration.warehouse.roles import DASHBOARD, SENDER
 
 
 def tables(connection: sqlalchemy.Connection) -> set[str]:
@@ -152,3 +159,23 @@ def test_a_database_of_a_newer_release_is_left_alone(database: sqlalchemy.Engine
         connection.execute(text("update ops.alembic_version set version_num = '9999'"))
     with pytest.raises(DatabaseUnsuitable, match="newer release"):
         warehouse.migrate(database)
+
+
+def test_a_role_gets_the_password_that_the_environment_gives(
+    settings: Settings, database: sqlalchemy.Engine
+) -> None:
+    """Prevents: on an external server, a dashboard whose password was changed and that never gets
+    in again; and a role without a known password that fails without a word."""
+    known = warehouse.known_passwords(settings)
+    changed = settings.model_copy(update={"role_passwords": {DASHBOARD: SecretStr("changed")}})
+    try:
+        warehouse.migrate(database, warehouse.known_passwords(changed))
+        for given, login in ((changed, DASHBOARD), (settings, SENDER)):
+            other = warehouse.engine(given, login)
+            with other.connect() as connection:
+                assert connection.execute(text("select session_user")).scalar_one() == login
+            other.dispose()
+    finally:
+        warehouse.migrate(database, known)
+    with pytest.raises(SettingsError, match="JOURNEY_ROLE_PASSWORDS"):
+        warehouse.engine(changed, SENDER)

@@ -16,10 +16,11 @@ import pytest
 
 from orchestration.settings import Settings
 from orchestration.warehouse import postgres, storage
-from orchestration.warehouse.database import engine
+from orchestration.warehouse.database import engine, engine_for, migrate
 from orchestration.warehouse.errors import DatabaseUnavailable, ServerError, StorageError
 from orchestration.warehouse.postgres import ADMINISTRATOR, OWNER, EmbeddedServer
 from orchestration.warehouse.processes import command_of
+from orchestration.warehouse.roles import ROLES, SENDER, SERVICE_LOGINS
 
 
 @pytest.fixture
@@ -286,3 +287,27 @@ def test_a_dead_process_has_no_command() -> None:
     assert command_of(ended.pid) == ""
     assert command_of(os.getpid())
     ended.wait()
+
+
+def test_a_home_of_before_the_roles_gets_them(embedded: EmbeddedServer) -> None:
+    """Prevents: a warehouse that was there already and whose dashboard finds no way in."""
+    embedded.start()
+    known = embedded.credentials()
+    with connect(embedded, ADMINISTRATOR) as connection:
+        for role in ROLES:
+            connection.execute(f"drop owned by {role}")
+            connection.execute(f"drop role {role}")
+        connection.execute(f"alter role {OWNER} nocreaterole")
+        connection.execute("grant execute on function pg_advisory_lock(bigint) to public")
+    old = {role: known[role] for role in (ADMINISTRATOR, OWNER)}
+    embedded.credentials_file.write_text(json.dumps(old))
+
+    assert embedded.start().notes == []
+    assert embedded.credentials().items() >= old.items()
+    owner = engine_for(embedded.url())
+    migrate(owner, embedded.credentials())
+    owner.dispose()
+    for role in SERVICE_LOGINS:
+        with connect(embedded, role) as connection:
+            lock = "select has_function_privilege('pg_advisory_lock(bigint)', 'execute')"
+            assert connection.execute(lock).fetchone() == (role == SENDER,)

@@ -55,7 +55,8 @@ HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    # not no-referrer, with which browsers hide the origin of our own forms
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -229,6 +230,7 @@ def make_app(dashboard: Dashboard) -> ASGIApp:
         ],
         exception_handlers={
             HTTPException: lambda request, error: _refused(dashboard, error),
+            JourneyError: lambda request, error: _unable(dashboard, error),
             Exception: lambda request, error: _failed(dashboard, error),
         },
     )
@@ -288,17 +290,7 @@ def _visit(dashboard: Dashboard, handler: Handler, request: Request) -> Response
     # who may not see a tenant does not learn whether there is one
     if tenant is None or not session.opens(tenant_id):
         raise HTTPException(404)
-    try:
-        return handler(request, Visit(dashboard, tenant, session))
-    except DatabaseUnavailable as error:
-        log.error("%s", error)
-        dashboard.forget_database()
-        return dashboard.say(
-            503,
-            "The database does not answer",
-            "Nothing is lost; there is just nobody to ask for the numbers now.",
-            "Start it with: journey up",
-        )
+    return handler(request, Visit(dashboard, tenant, session))
 
 
 def _home(dashboard: Dashboard, request: Request) -> Response:
@@ -410,6 +402,18 @@ def _refused(dashboard: Dashboard, error: Exception) -> Response:
         413: ("That is too much", "The form holds more than a token."),
     }.get(status, ("This cannot be shown", "The request was not understood."))
     return dashboard.say(status, title, words)
+
+
+def _unable(dashboard: Dashboard, error: Exception) -> Response:
+    log.error("%s", error)
+    dashboard.forget_database()
+    if isinstance(error, DatabaseUnavailable):
+        title, way_out = "The database does not answer", "Start it with: journey up"
+    else:
+        title, way_out = "There is nothing to show now", "journey doctor tells how to mend it."
+    return dashboard.say(
+        503, title, "Nothing is lost; there is just nobody to ask for the numbers now.", way_out
+    )
 
 
 def _failed(dashboard: Dashboard, error: Exception) -> Response:

@@ -32,7 +32,8 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 CHARTS = ("bar", "stacked_bar", "line", "heat_map", "funnel")
 WIDTHS = ("half", "full")
-PARAMETERS = ("customer_id", "as_of", "time_zone")
+PARAMETERS = ("customer_id", "as_of", "time_zone", "rows")
+ROWS, MOST_ROWS = 100, 2_000
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 
@@ -72,7 +73,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Panel:
-    """A question, the query that answers it, and how the answer is shown."""
+    """A question, the query that answers it, and how the answer is shown.
+
+    `rows` is how many are shown of a query that asks for `:rows`, which is one more, to tell
+    whether there are others.
+    """
 
     key: str
     title: str
@@ -83,6 +88,7 @@ class Panel:
     roles: Mapping[str, str]
     width: str
     empty: str
+    rows: int = ROWS
 
     def column(self, role: str) -> Column:
         """The column that plays this part in the chart."""
@@ -164,7 +170,7 @@ def load_panel(declared: Any, number: int, file: Path) -> Panel | Broken:
 
 
 def _panel(declared: Mapping[str, Any], key: str, place: str, folder: Path) -> Panel:
-    known = {"title", "question", "kind", "sql", "columns", "chart", "width", "empty"}
+    known = {"title", "question", "kind", "sql", "columns", "chart", "width", "empty", "rows"}
     _refuse_unknown(declared, known, place)
     kind = _one_of(declared, "kind", tuple(ROLES), place)
     columns = tuple(
@@ -181,6 +187,7 @@ def _panel(declared: Mapping[str, Any], key: str, place: str, folder: Path) -> P
         roles=_roles(declared.get("chart") or {}, kind, columns, place),
         width=_one_of({"width": "half"} | dict(declared), "width", WIDTHS, place),
         empty=str(declared.get("empty", "Nothing to show yet.")),
+        rows=_whole(declared, "rows", place),
     )
     unknown = panel.parameters() - set(PARAMETERS)
     if unknown:
@@ -248,6 +255,13 @@ def _text(declared: Mapping[str, Any], name: str, place: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise PanelError(f"{place}: {name} is missing, or is no text")
     return value.strip()
+
+
+def _whole(declared: Mapping[str, Any], name: str, place: str) -> int:
+    value = declared.get(name, ROWS)
+    if not isinstance(value, int) or not 0 < value < MOST_ROWS:
+        raise PanelError(f"{place}: {name} must be a whole number below {MOST_ROWS}")
+    return value
 
 
 def _one_of(declared: Mapping[str, Any], name: str, allowed: Sequence[str], place: str) -> str:

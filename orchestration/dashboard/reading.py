@@ -15,12 +15,12 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Connection, Engine, text
 
+from orchestration.dashboard.panels import MOST_ROWS
 from orchestration.settings import Settings
 from orchestration.warehouse.database import engine, tenant_transaction
 from orchestration.warehouse.roles import DASHBOARD
 
 STATEMENT_SECONDS = 10
-MOST_ROWS = 2_000
 
 Row = Mapping[str, Any]
 

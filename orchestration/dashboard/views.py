@@ -13,12 +13,12 @@ from sqlalchemy import Connection
 from orchestration.dashboard import charts
 from orchestration.dashboard.charts import Drawing, Number, Series
 from orchestration.dashboard.formats import Look
-from orchestration.dashboard.panels import CHARTS, Broken, Column, Panel
-from orchestration.dashboard.reading import MOST_ROWS, Row, Unanswered, ask
+from orchestration.dashboard.panels import CHARTS, MOST_ROWS, Broken, Column, Panel
+from orchestration.dashboard.reading import Row, Unanswered, ask
 
 # The two widths for which charts are drawn; the style sheet shows one of them.
 NARROW = 340
-WIDE = {"half": 600, "full": 1_120}
+WIDE = {"half": 520, "full": 1_060}
 
 BROKEN = "This panel cannot be shown. The log of the dashboard names the cause."
 
@@ -72,7 +72,8 @@ def answer_panel(
     """
     if isinstance(panel, Broken):
         return PanelView("", panel.title, "", "broken", "half", BROKEN, panel.cause)
-    wanted = {name: parameters[name] for name in panel.parameters()}
+    known = {**parameters, "rows": panel.rows + 1}
+    wanted = {name: known[name] for name in panel.parameters()}
     answer = ask(connection, panel.sql, wanted)
     if isinstance(answer, Unanswered):
         return _said(panel, answer.words, answer.cause)
@@ -85,6 +86,8 @@ def answer_panel(
 
 def show_panel(panel: Panel, rows: Sequence[Row], look: Look, root: str) -> PanelView:
     """Show rows as the panel declares it."""
+    most = panel.rows if "rows" in panel.parameters() else MOST_ROWS - 1
+    rows, more = rows[:most], len(rows) > most
     drawings: Sequence[tuple[str, Markup]] = ()
     legend: Sequence[str] = ()
     if rows and panel.kind in CHARTS:
@@ -101,7 +104,7 @@ def show_panel(panel: Panel, rows: Sequence[Row], look: Look, root: str) -> Pane
         rows=[[show_cell(column, row, look, root) for column in panel.columns] for row in rows],
         drawings=drawings,
         legend=legend,
-        is_cut=len(rows) >= MOST_ROWS,
+        is_cut=more,
     )
 
 

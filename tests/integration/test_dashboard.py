@@ -601,3 +601,12 @@ def test_a_database_that_is_gone_is_said(tmp_path: Path) -> None:
         assert "journey up" in response.text
         assert "Traceback" not in response.text
     assert "journey up" in "\n".join(dashboard.check())
+
+
+def test_seeds_that_cannot_be_read_are_said(settings: Settings, tmp_path: Path) -> None:
+    """Prevents: a stack trace for a slip of the pen in the list of tenants."""
+    (tmp_path / "tenants.csv").write_text("tenant_id,name\naurora\n")
+    dashboard = Dashboard(settings, tenants_file=tmp_path / "tenants.csv")
+    response = client_of(dashboard).get("/t/aurora/overview")
+    assert response.status_code == 503
+    assert "journey doctor" in response.text

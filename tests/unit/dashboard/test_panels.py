@@ -82,6 +82,7 @@ def test_no_query_names_a_tenant() -> None:
         ({"colour": "red"}, "colour is unknown"),
         ({"title": ""}, "title is missing"),
         ({"width": "third"}, "width is third"),
+        ({"rows": "many"}, "rows must be a whole number"),
     ],
 )
 def test_a_broken_panel_says_why_and_leaves_the_others(
@@ -128,6 +129,18 @@ def test_links_carry_values_as_values(tmp_path: Path) -> None:
     assert view.rows[1][0].href is None
     assert [row[1].text for row in view.rows] == ["1", "2"]
     assert [name for name, _ in view.drawings] == ["wide", "narrow"]
+
+
+def test_a_table_that_is_cut_says_so(tmp_path: Path) -> None:
+    """Prevents: a list that ends after some rows, and readers who take it for everything."""
+    file = page_with(tmp_path, GOOD | {"rows": 2})
+    (tmp_path / "good.sql").write_text("select stage, people from marts.somewhere limit :rows")
+    panel = first_panel(file)
+    people = [{"stage": "vip", "people": number} for number in range(3)]
+    cut = show_panel(panel, people, LOOK, "/t/aurora")
+    whole = show_panel(panel, people[:2], LOOK, "/t/aurora")
+    assert (len(cut.rows), cut.is_cut) == (2, True)
+    assert (len(whole.rows), whole.is_cut) == (2, False)
 
 
 def test_no_rows_are_said_in_words(tmp_path: Path) -> None:

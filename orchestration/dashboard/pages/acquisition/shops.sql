@@ -9,4 +9,4 @@ select
     revenue_amount
 from marts.shop_overview
 order by revenue_amount desc, shop_id
-limit 200
+limit :rows

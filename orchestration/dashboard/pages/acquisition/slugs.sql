@@ -9,4 +9,4 @@ select
     revenue_amount
 from marts.slug_performance
 order by revenue_amount desc, shop_id, slug
-limit 200
+limit :rows

@@ -10,4 +10,4 @@ select
 from marts.acquisition_sources
 where utm_source <> 'none' or utm_medium <> 'none' or utm_campaign <> 'none'
 order by revenue_amount desc, utm_source, utm_medium, utm_campaign, channel
-limit 200
+limit :rows

@@ -15,4 +15,4 @@ inner join marts.client_journey_scores as scores
         actions.tenant_id = scores.tenant_id
         and actions.client_id = scores.client_id
 order by scores.risk_count desc, scores.score, actions.client_id
-limit 200
+limit :rows

@@ -9,4 +9,4 @@ select
     priority
 from marts.high_risk_clients
 order by risk_count desc, score, client_id
-limit 200
+limit :rows

@@ -7,4 +7,4 @@ select
     case when not is_current then last_left_at end as last_left_at
 from marts.upsell_candidates
 order by is_current desc, last_became_at desc, client_id
-limit 200
+limit :rows

@@ -6,4 +6,4 @@ select
 from marts.customer_identities
 where customer_id = :customer_id
 order by is_primary desc, identifier_type, identifier
-limit 200
+limit :rows

@@ -8,4 +8,4 @@ select
 from marts.orders
 where customer_id = :customer_id
 order by ordered_at desc, order_id desc
-limit 200
+limit :rows

@@ -7,4 +7,4 @@ select
 from marts.points_transactions
 where customer_id = :customer_id
 order by transaction_number desc
-limit 200
+limit :rows

@@ -6,4 +6,4 @@ select
 from marts.stage_transitions
 where customer_id = :customer_id
 order by transitioned_at desc, transition_id desc
-limit 200
+limit :rows

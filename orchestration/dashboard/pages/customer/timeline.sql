@@ -8,4 +8,4 @@ select
 from marts.customer_activity_timeline
 where customer_id = :customer_id
 order by occurred_at desc, activity_id desc
-limit 300
+limit :rows

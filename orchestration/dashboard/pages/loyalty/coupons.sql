@@ -10,4 +10,4 @@ select
     expires_at
 from marts.coupons
 order by use_count desc, code
-limit 200
+limit :rows

@@ -2,7 +2,7 @@ with latest_requests as (
     select *
     from marts.reward_redemptions
     order by requested_at desc, request_id
-    limit 50
+    limit :rows
 )
 
 select

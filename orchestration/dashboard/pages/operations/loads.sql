@@ -10,4 +10,4 @@ select
     error
 from ops.loads
 order by load_id desc
-limit 50
+limit :rows

@@ -3,4 +3,4 @@ select
     line,
     reasons,
     left(content, 300) as content
-from ops.rejected_rows_of_tenant(100)
+from ops.rejected_rows_of_tenant(:rows)

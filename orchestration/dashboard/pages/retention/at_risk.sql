@@ -11,4 +11,4 @@ select
 from marts.customers
 where stage = 'at_risk'
 order by tenant_id desc, stage desc, lifetime_value desc, customer_id desc
-limit 100
+limit :rows

@@ -16,16 +16,17 @@ select
     outcomes.outcome,
     coalesce(outcomes.recipients, 0) as recipients
 from counted
-cross join lateral (
-    values
-    (1, 'pending', counted.pending),
-    (2, 'sent', counted.sent),
-    (3, 'opened', counted.opened),
-    (4, 'clicked', counted.clicked),
-    (5, 'recovered', counted.recovered),
-    (6, 'unsubscribed', counted.unsubscribed),
-    (7, 'expired', counted.expired),
-    (8, 'skipped', counted.skipped),
-    (9, 'held_out', counted.held_out)
-) as outcomes (place, outcome, recipients)
+cross join
+    lateral (
+        values
+        (1, 'pending', counted.pending),
+        (2, 'sent', counted.sent),
+        (3, 'opened', counted.opened),
+        (4, 'clicked', counted.clicked),
+        (5, 'recovered', counted.recovered),
+        (6, 'unsubscribed', counted.unsubscribed),
+        (7, 'expired', counted.expired),
+        (8, 'skipped', counted.skipped),
+        (9, 'held_out', counted.held_out)
+    ) as outcomes (place, outcome, recipients)
 order by outcomes.place

@@ -2,7 +2,7 @@ with latest_recipients as (
     select *
     from marts.winback_recipients
     order by enrolled_at desc, campaign_id, customer_id
-    limit 100
+    limit :rows
 )
 
 select

@@ -149,8 +149,18 @@ def _database(settings: Settings) -> str:
         version = check_version(database)
         if not is_migrated(database):
             raise Problem(f"PostgreSQL {version} without the newest tables", "journey up")
+        with database.connect() as connection:
+            faults = [
+                f"{thing} {fault}"
+                for thing, fault in connection.exec_driver_sql("select * from access.faults()")
+            ]
     finally:
         database.dispose()
+    if faults:
+        raise Problem(
+            "readers could see more than they may: " + "; ".join(sorted(faults)),
+            "journey build, which protects marts; take other rights away by hand",
+        )
     return f"PostgreSQL {version} at {database.url.host}:{database.url.port or 5432}, migrated"
 
 

@@ -50,3 +50,16 @@ def test_every_folder_of_the_map_exists(folder: str) -> None:
     """Prevents a map of a place that has moved."""
     assert f"`{folder}/`" in README
     assert (PROJECT_ROOT / folder).is_dir()
+
+
+def test_every_test_that_security_names_exists() -> None:
+    """Prevents a claim about who sees what that nothing holds any more."""
+    text = (PROJECT_ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)`", text))
+    written = {
+        name
+        for file in (PROJECT_ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(named) > 10
+    assert named <= written

@@ -70,6 +70,40 @@ STATEMENTS = (
         order by 1
     )
     """,
+    # the planner's estimates are drawn from the rows of all tenants, and explain shows them
+    """
+    create function access.telling_columns(relation regclass)
+    returns table (name text, target integer)
+    language sql stable set search_path = pg_catalog, pg_temp
+    begin atomic
+        select
+            columns.attname::text,
+            case when columns.attname = 'tenant_id' then 1 else 0 end
+        from pg_attribute as columns
+        where
+            columns.attrelid = relation
+            and columns.attnum > 0
+            and not columns.attisdropped
+            and (
+                columns.attname = 'tenant_id'
+                or (
+                    columns.atttypid in ('text'::regtype, 'text[]'::regtype, 'jsonb'::regtype)
+                    and columns.attname
+                    ~ (
+                        '(^|_)(email|phone|name|identifier|title|metadata|codes?|record|referrers)'
+                        '(_[ab])?$'
+                    )
+                )
+            )
+            and columns.attstattarget
+            is distinct from case when columns.attname = 'tenant_id' then 1 else 0 end;
+    end
+    """,
+    """
+    comment on function access.telling_columns(regclass) is
+    'Columns of which statistics would tell readers about the rows of others, and how many values '
+    'may be kept: of people none, of tenants the largest.'
+    """,
     """
     create function access.is_protected(relation regclass) returns boolean
     language sql stable set search_path = pg_catalog, pg_temp
@@ -78,6 +112,7 @@ STATEMENTS = (
             relations.relkind = 'r'
             and relations.relrowsecurity
             and access.policies_of(relation) = access.policies_of('access.pattern')
+            and not exists (select 1 from access.telling_columns(relation))
             and not exists (
                 select 1
                 from unnest(
@@ -94,10 +129,18 @@ STATEMENTS = (
     create function access.protect(relation regclass) returns void
     language plpgsql set search_path = pg_catalog, pg_temp
     as $$
+    declare
+        telling record;
     begin
         if access.is_protected(relation) then
             return;
         end if;
+        for telling in select * from access.telling_columns(relation) loop
+            execute format(
+                'alter table %s alter column %I set statistics %s',
+                relation, telling.name, telling.target
+            );
+        end loop;
         execute format('alter table %s enable row level security', relation);
         execute format('drop policy if exists rows_of_own_tenant on %s', relation);
         execute format('drop policy if exists rows_of_all_tenants on %s', relation);
@@ -265,6 +308,30 @@ STATEMENTS = (
     from journey_reader, journey_dashboard, journey_staff, journey_sender
     """,
     "select access.protect('ops.loads')",
+    # a change of type, be it to the same one, drops the statistics that were kept so far
+    """
+    do $$
+    declare
+        kept record;
+    begin
+        for kept in
+            select
+                telling.name,
+                columns.attrelid::regclass as relation,
+                format_type(columns.atttypid, columns.atttypmod) as type
+            from pg_class as relations
+            cross join lateral access.telling_columns(relations.oid) as telling
+            inner join pg_attribute as columns
+                on relations.oid = columns.attrelid and telling.name = columns.attname
+            where relations.relnamespace = 'marts'::regnamespace and relations.relkind = 'r'
+        loop
+            execute format(
+                'alter table %s alter column %I type %s', kept.relation, kept.name, kept.type
+            );
+        end loop;
+    end
+    $$
+    """,
     """
     select access.protect(relations.oid)
     from pg_class as relations

@@ -130,7 +130,7 @@ class Dashboard:
         return self.render("message.html", status, title=title, words=words, way_out=way_out)
 
     def check(self) -> list[str]:
-        """Ask every panel for each tenant's rows, and log what cannot be answered; returns it."""
+        """Ask every panel, for the first tenant, and log what cannot be answered; returns it."""
         faults = [page.fault for page in self.pages.values() if page.fault]
         for page in self.pages.values():
             faults += [panel.cause for panel in page.panels if isinstance(panel, Broken)]

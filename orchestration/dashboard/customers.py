@@ -17,13 +17,17 @@ import sqlalchemy
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     and_,
     column,
+    func,
+    intersect,
     literal,
     or_,
     select,
     table,
+    true,
     tuple_,
 )
 from starlette.exceptions import HTTPException
@@ -34,6 +38,7 @@ from orchestration.dashboard import app as pages
 from orchestration.dashboard.panels import Column
 from orchestration.dashboard.reading import Row, Unanswered, ask, explain, reading_for
 from orchestration.dashboard.views import answer_panel, show_cell
+from orchestration.ingest.tenants import Tenant
 
 if TYPE_CHECKING:
     from orchestration.dashboard.app import Visit
@@ -42,6 +47,8 @@ PAGE_ROWS = 50
 EXPORT_ROWS_AT_ONCE = 2_000
 EXPORT_SECONDS = 600
 LONGEST_QUERY, MOST_WORDS = 100, 5
+MANY = 10_000
+"""How many words may begin alike and still be looked up first."""
 AFTER_EVERYTHING = "\U0010ffff"
 PHONE = re.compile(r"[+(]*[0-9](?:[-+()/. ]*[0-9]){2,}[-)/. ]*")
 CUSTOMER_ID = re.compile(r"[0-9a-f]{32}")
@@ -212,29 +219,67 @@ def phone_beginnings(text: str, region: str) -> list[str]:
     return list(dict.fromkeys(beginnings))
 
 
-def list_query(wanted: Wanted, region: str) -> Select[Any]:
-    """The customers asked for, in the order asked for; whose they are, the database decides."""
+def count_query(beginnings: Sequence[str]) -> Select[Any]:
+    """How many words begin so, counted up to one more than MANY."""
+    found = _matches(beginnings).limit(MANY + 1).subquery()
+    return select(func.count()).select_from(found)
+
+
+def list_query(
+    wanted: Wanted, words: Sequence[Sequence[str]], counts: Sequence[int]
+) -> Select[Any]:
+    """The customers asked for, in the order asked for; whose they are, the database decides.
+
+    The way there does not depend on what the planner knows of names, which is nothing: who has a
+    rare word is looked up first; a common one is looked for in each customer of the list, which
+    soon has a page of them; of several common ones, those are found first who have all.
+
+    Args:
+        words: what must be found of each customer: for each word, the beginnings that count.
+        counts: how many words begin so, up to one more than MANY.
+    """
     sort = SORTS[wanted.sort]
     value, customer_id = CUSTOMERS.c[sort.column], CUSTOMERS.c.customer_id
     conditions = [_has(FILTERS[name], text) for name, text in wanted.filters.items()]
-    conditions += [_found_by(beginnings) for beginnings in prefixes(wanted.query, region)]
     if wanted.after:
         here, last = tuple_(value, customer_id), tuple_(*map(literal, wanted.after))
         conditions.append(here < last if sort.descending else here > last)
     # there is one tenant to see; naming it first lets an index give the order
     keys = (CUSTOMERS.c.tenant_id, value, customer_id)
+    looked_up, looked_for = divide(counts)
+    people: FromClause = CUSTOMERS
+    if looked_up:
+        sets = [_matches(words[index]).distinct() for index in looked_up]
+        found = sets[0] if len(sets) == 1 else intersect(*sets)
+        first = found.cte("found").prefix_with("materialized")
+        people = people.join(first, _same_customer(first))
+    for index in looked_for:
+        probe = _matches(words[index]).where(_same_customer(WORDS)).limit(1)
+        people = people.join(probe.lateral(f"probe_{index}"), true())
     return (
         select(*(CUSTOMERS.c[name] for name in EXPORTED))
+        .select_from(people)
         .where(*conditions)
         .order_by(*(key.desc() if sort.descending else key for key in keys))
     )
+
+
+def divide(counts: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Which words to look up first, and which to look for in each customer, by position."""
+    everyone = list(range(len(counts)))
+    if not everyone:
+        return [], []
+    rarest = min(everyone, key=counts.__getitem__)
+    if counts[rarest] <= MANY:
+        return [rarest], [index for index in everyone if index != rarest]
+    return ([], everyone) if len(counts) == 1 else (everyone, [])
 
 
 def _has(name: str, text: str) -> ColumnElement[bool]:
     return CUSTOMERS.c[name].is_(None) if text == NONE else CUSTOMERS.c[name] == text
 
 
-def _found_by(beginnings: Sequence[str]) -> ColumnElement[bool]:
+def _matches(beginnings: Sequence[str]) -> Select[Any]:
     """Comparisons byte by byte: an index serves them, and row-level security lets it."""
     ranges = (
         and_(
@@ -243,8 +288,23 @@ def _found_by(beginnings: Sequence[str]) -> ColumnElement[bool]:
         )
         for beginning in beginnings
     )
-    found = select(WORDS.c.tenant_id, WORDS.c.customer_id).where(or_(*ranges))
-    return tuple_(CUSTOMERS.c.tenant_id, CUSTOMERS.c.customer_id).in_(found)
+    return select(WORDS.c.tenant_id, WORDS.c.customer_id).where(or_(*ranges))
+
+
+def _same_customer(found: FromClause) -> ColumnElement[bool]:
+    return and_(
+        CUSTOMERS.c.tenant_id == found.c.tenant_id,
+        CUSTOMERS.c.customer_id == found.c.customer_id,
+    )
+
+
+def prepare(connection: Connection, wanted: Wanted, region: str) -> Select[Any]:
+    """The query for what is wanted, after a look at how common its words are."""
+    words = prefixes(wanted.query, region)
+    counts: list[int] = [
+        connection.execute(count_query(beginnings)).scalar_one() for beginnings in words
+    ]
+    return list_query(wanted, words, counts)
 
 
 def named(row: Row) -> dict[str, Any]:
@@ -264,13 +324,12 @@ def search(request: Request, visit: Visit) -> Response:
         build = pages.find_build(connection)
         if build is not None:
             choices = filter_choices(connection)
-            query = list_query(wanted, visit.tenant.phone_region).limit(PAGE_ROWS + 1)
-            answer = ask(connection, query, {})
-            if isinstance(answer, Unanswered):
-                problem = answer.words
-                pages.log.warning("customers: %s", answer.cause)
-            else:
-                rows = answer[1]
+            try:
+                query = prepare(connection, wanted, visit.tenant.phone_region)
+                found = connection.execute(query.limit(PAGE_ROWS + 1)).mappings()
+                rows = [dict(row) for row in found]
+            except sqlalchemy.exc.DBAPIError as error:
+                problem = _explained("customers", error)
     shown = [named(row) for row in rows[:PAGE_ROWS]]
     following = None
     if len(rows) > PAGE_ROWS:
@@ -291,6 +350,14 @@ def search(request: Request, visit: Visit) -> Response:
         address=wanted.address(),
         problem=problem,
     )
+
+
+def _explained(place: str, error: sqlalchemy.exc.DBAPIError) -> str:
+    if error.connection_invalidated:
+        raise error
+    answer = explain(error)
+    pages.log.warning("%s: %s", place, answer.cause)
+    return answer.words
 
 
 def filter_choices(connection: Connection) -> dict[str, list[str]]:
@@ -335,16 +402,13 @@ def _one(
 
 def export(request: Request, visit: Visit) -> Response:
     """The customers asked for as a CSV file, written while it is read."""
-    query = list_query(read_wanted(request.query_params), visit.tenant.phone_region)
-    lines = export_lines(visit.dashboard.database, visit.tenant.tenant_id, query)
+    wanted = read_wanted(request.query_params)
+    lines = export_lines(visit.dashboard.database, visit.tenant, wanted)
     try:
         beginning = next(lines)
     except sqlalchemy.exc.DBAPIError as error:
-        if error.connection_invalidated:
-            raise
-        answer = explain(error)
-        pages.log.warning("customers.csv: %s", answer.cause)
-        return visit.dashboard.say(503, "There is nothing to export", answer.words)
+        words = _explained("customers.csv", error)
+        return visit.dashboard.say(503, "There is nothing to export", words)
     name = f"customers-{visit.tenant.tenant_id}.csv"
     return StreamingResponse(
         chain([beginning], lines),
@@ -353,9 +417,10 @@ def export(request: Request, visit: Visit) -> Response:
     )
 
 
-def export_lines(database: sqlalchemy.Engine, tenant_id: str, query: Select[Any]) -> Iterator[str]:
-    """The lines of the file, some thousand at a time; the first piece ends with the header."""
-    with reading_for(database, tenant_id, EXPORT_SECONDS) as connection:
+def export_lines(database: sqlalchemy.Engine, tenant: Tenant, wanted: Wanted) -> Iterator[str]:
+    """The lines of the file, some thousand at a time; the first piece is the header."""
+    with reading_for(database, tenant.tenant_id, EXPORT_SECONDS) as connection:
+        query = prepare(connection, wanted, tenant.phone_region)
         rows = connection.execute(query, execution_options={"yield_per": EXPORT_ROWS_AT_ONCE})
         yield csv_lines([EXPORTED])
         for piece in rows.partitions():

@@ -61,9 +61,12 @@ class PanelView:
 
 
 def answer_panel(
-    connection: Connection, panel: Panel | Broken, parameters: Mapping[str, Any], look: Look,
+    connection: Connection,
+    panel: Panel | Broken,
+    parameters: Mapping[str, Any],
+    look: Look,
     root: str,
-) -> PanelView:  # fmt: skip
+) -> PanelView:
     """Ask a panel's query and show the answer, or say what happened.
 
     Args:

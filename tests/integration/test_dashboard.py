@@ -21,8 +21,8 @@ from orchestration.build import BuildReport
 from orchestration.dashboard import customers
 from orchestration.dashboard.access import token_for
 from orchestration.dashboard.app import HEADERS, Dashboard, make_app
-from orchestration.dashboard.customers import EXPORTED, SORTS, list_query, read_wanted
-from orchestration.dashboard.formats import Look
+from orchestration.dashboard.customers import EXPORTED, SORTS, prepare, read_wanted
+from orchestration.dashboard.formats import Look, in_words
 from orchestration.dashboard.panels import load_pages
 from orchestration.dashboard.reading import dashboard_engine, reading_for
 from orchestration.settings import SEEDS_DIR, Settings, get_settings
@@ -364,6 +364,57 @@ def test_the_story_of_a_customer_is_on_the_page(
     assert f"Orders {mara['total_orders']} " in shown
 
 
+@pytest.mark.parametrize("tenant", TENANTS)
+def test_operations_are_those_of_the_tenant(
+    operator: Visitor, owner: sqlalchemy.Engine, tenant: str
+) -> None:
+    """Prevents: rejected rows and messages of another business, which no policy holds back."""
+    shown = text_of(operator.get(f"/t/{tenant}/operations"))
+    rejected = rows(
+        owner,
+        "select tenant_id, file, line, left(content, 300) as content from raw.rejected_rows",
+    )
+    for row in rejected:
+        is_shown = " ".join(row["content"].split()) in shown and row["file"] in shown
+        assert is_shown is (row["tenant_id"] == tenant), row
+    messages = rows(
+        owner,
+        "select purpose, count(*) as messages from outbox.deliveries "
+        "where tenant_id = :tenant and destination = 'klaviyo' group by purpose",
+        tenant=tenant,
+    )
+    for row in messages:
+        assert re.search(rf"{in_words(row['purpose'])} Klaviyo \S.* {row['messages']} ", shown)
+
+
+def test_only_the_dashboard_asks_for_operations(
+    settings: Settings, owner: sqlalchemy.Engine
+) -> None:
+    """Prevents: functions with their owner's rights that any reader may call, or for any tenant."""
+    for function in (
+        "ops.rejected_rows_of_tenant(integer)",
+        "ops.messages_of_tenant()",
+        "ops.checks_of_builds()",
+    ):
+        (may,) = rows(
+            owner,
+            "select array_agg(rolname::text order by rolname) as roles from pg_roles "
+            "where rolname ~ '^journey_' and rolname <> 'journey_owner' "
+            "and has_function_privilege(rolname, :function, 'execute')",
+            function=function,
+        )
+        assert may["roles"] == ["journey_dashboard"]
+    database = dashboard_engine(settings)
+    try:
+        for tenant in ("", "nosuch"):
+            with reading_for(database, tenant) as connection:
+                for call in ("ops.rejected_rows_of_tenant(10)", "ops.messages_of_tenant()"):
+                    query = sqlalchemy.text(f"select * from {call}")
+                    assert connection.execute(query).all() == []
+    finally:
+        database.dispose()
+
+
 def emails_of_others(owner: sqlalchemy.Engine, tenant: str) -> set[str]:
     """E-mails and ids of people who are no customer of this tenant."""
     return {
@@ -425,6 +476,22 @@ def test_rows_need_the_tenant_of_the_transaction(settings: Settings) -> None:
         database.dispose()
 
 
+@pytest.mark.parametrize("many", [0, 1, 10_000])
+def test_people_are_found_whichever_word_is_rare(
+    operator: Visitor, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    """Prevents: a search that finds others when a name is common than when it is rare."""
+    found = {
+        query: set(listed(operator.get("/t/aurora/customers", params={"q": query})))
+        for query in ("m", "mara l", "l m", "mara.lindqvist@example.com mara")
+    }
+    assert all(found.values())
+    monkeypatch.setattr(customers, "MANY", many)
+    for query, expected in found.items():
+        shown = operator.get("/t/aurora/customers", params={"q": query})
+        assert set(listed(shown)) == expected
+
+
 def test_a_search_reads_an_index(settings: Settings) -> None:
     """Prevents: a comparison that row-level security must hold back until every row was read."""
     wanted = read_wanted({"q": "mara", "stage": "vip"})
@@ -432,7 +499,7 @@ def test_a_search_reads_an_index(settings: Settings) -> None:
     try:
         with reading_for(database, "aurora") as connection:
             connection.exec_driver_sql("set local enable_seqscan = off")
-            compiled = list_query(wanted, "DE").limit(50).compile(connection)
+            compiled = prepare(connection, wanted, "DE").limit(50).compile(connection)
             plan = "\n".join(
                 row[0]
                 for row in connection.exec_driver_sql(f"explain {compiled.string}", compiled.params)

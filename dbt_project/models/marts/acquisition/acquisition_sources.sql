@@ -1,12 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'channel', 'utm_source', 'utm_medium', 'utm_campaign'],
-    indexes=[
-        {
-            'columns': ['tenant_id', 'channel', 'utm_source', 'utm_medium', 'utm_campaign'],
-            'unique': true,
-        },
-    ],
-) }}
+{{ config(unique_key=['tenant_id', 'channel', 'utm_source', 'utm_medium', 'utm_campaign']) }}
 
 with customers as (
     select * from {{ ref('customers') }}

@@ -1,10 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'customer_id'],
-    meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'customer_id'], 'unique': true},
-    ],
-) }}
+{{ config(unique_key=['tenant_id', 'customer_id'], meta={'within': 'int_customers__touched'}) }}
 
 -- No mart changes while an order lacks its rate, so this one too waits for that test.
 -- depends_on: {{ ref('int_orders__rated') }}

@@ -1,10 +1,7 @@
 {{ config(
     unique_key=['tenant_id', 'customer_id', 'word'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'customer_id', 'word'], 'unique': true},
-        {'columns': ['tenant_id', 'word text_pattern_ops', 'customer_id']},
-    ],
+    indexes=[{'columns': ['tenant_id', 'word text_pattern_ops', 'customer_id']}],
 ) }}
 
 with contact_points as (

@@ -1,7 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'campaign_id', 'stage', 'reason'],
-    indexes=[{'columns': ['tenant_id', 'campaign_id', 'stage', 'reason'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'campaign_id', 'stage', 'reason']) }}
 
 with eligibility as (
     select * from {{ ref('winback_eligibility') }}

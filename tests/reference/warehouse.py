@@ -268,8 +268,11 @@ class Warehouse:
                     connection.execute(_ENROL, values)
                     if delivery is not None:
                         is_sent = delivery.state == "accepted"
-                        times = {"sent_at": delivery.at if is_sent else None}
-                        connection.execute(_DELIVER, {**values, **vars(delivery), **times})
+                        outcome = {
+                            "sent_at": delivery.at if is_sent else None,
+                            "reason": None if is_sent else delivery.reason or delivery.state,
+                        }
+                        connection.execute(_DELIVER, {**values, **vars(delivery), **outcome})
         finally:
             database.dispose()
 

@@ -25,6 +25,7 @@ import psycopg
 import sqlalchemy
 from psycopg.types.json import Jsonb
 
+from orchestration.activation.destinations import DESTINATIONS
 from orchestration.ingest.contracts import Contract, Erasure, quote, read_contracts
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.warehouse.errors import JourneyError
@@ -652,12 +653,14 @@ def _queue_deletions(cursor: psycopg.Cursor[Any], request: Request, person: _Per
             where %(has_profile)s
         ) as heard
         cross join unnest(cast(%(emails)s as text[])) as addresses (email)
+        where heard.destination = any(%(able)s)
         on conflict do nothing
         """,
         {
             "tenant_id": request.tenant_id,
             "customer_ids": list(person.customer_ids),
             "requested_at": request.requested_at,
+            "able": [name for name, one in DESTINATIONS.items() if one.knows_people],
             "has_profile": any(kind == "klaviyo_profile_id" for kind, _ in person.identifiers),
             "emails": sorted(value for kind, value in person.identifiers if kind == "email"),
         },

@@ -23,7 +23,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-long test-browser screenshots lint format
+.PHONY: help setup demo docs test test-fast test-long test-browser screenshots lint format
 
 help:  ## show these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ demo: setup  ## sample data through the whole warehouse, ending with one custome
 	$(JOURNEY) deliver
 	$(JOURNEY) story mara.lindqvist@example.com --tenant aurora
 	$(JOURNEY) overview
+
+docs: setup  ## write the data dictionary from the declarations of the models
+	$(BIN)/python -m orchestration.dictionary
 
 test: setup  ## every test but those in a browser
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --ignore tests/browser tests

@@ -1,4 +1,4 @@
-"""Metrics of the semantic layer against the marts, and what leaves the warehouse by its exposures.
+"""Metrics of the semantic layer against the marts, and exposures against what they stand for.
 
 A metric is computed from its declaration: the aggregations, expressions and ratios of the manifest,
 as SQL over the table it names. An element that this reading does not know fails the test.
@@ -6,6 +6,7 @@ as SQL over the table it names. An element that this reading does not know fails
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,8 @@ import sqlalchemy
 
 from orchestration.activation.destinations.files import EXPORT
 from orchestration.activation.message import OUTPUTS
+from orchestration.dashboard import customers
+from orchestration.dashboard.panels import Panel, load_pages
 from orchestration.settings import Settings
 from orchestration.transform import load_manifest_json
 from orchestration.warehouse.database import engine
@@ -28,6 +31,7 @@ AGGREGATIONS = {
     "sum_boolean": "count(*) filter (where {})",
 }
 KNOWN_OF_A_METRIC = {"measure", "numerator", "denominator", "input_measures"}
+READ = re.compile(r"\b(?:from|join) marts\.(\w+)")
 
 # A second way to each number: a mart that another model computes.
 MARTS_SAY = {
@@ -217,17 +221,46 @@ def test_days_of_metrics_have_no_gap(database: sqlalchemy.Connection) -> None:
     assert last.isoformat() == "2026-07-01"
 
 
+def exposed(manifest: Manifest, kind: str) -> dict[str, set[str]]:
+    """What the exposures of a kind depend on, by their names."""
+    return {
+        exposure["name"]: {node.rpartition(".")[2] for node in exposure["depends_on"]["nodes"]}
+        for exposure in manifest["exposures"].values()
+        if exposure["type"] == kind
+    }
+
+
 def test_every_output_is_an_exposure(manifest: Manifest) -> None:
     """Prevents a message whose makers nobody sees in the lineage, and one that names another."""
-    found = {
-        exposure["name"]: exposure["depends_on"]["nodes"]
-        for exposure in manifest["exposures"].values()
-        if exposure["type"] == "application"
+    outputs = {f"{output}_outputs": {model} for output, model in OUTPUTS.items()}
+    assert exposed(manifest, "application") == outputs | {"marketing_export": {EXPORT}}
+    models = {
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["schema"] == "sync"
     }
-    models = {f"{output}_outputs": model for output, model in OUTPUTS.items()}
-    models["marketing_export"] = EXPORT
-    assert found == {name: [f"model.journey_warehouse.{models[name]}"] for name in models}
-    written = {
-        node["name"] for node in manifest["nodes"].values() if node["fqn"][1:2] == ["sync"]
-    } & {node["name"] for node in manifest["nodes"].values() if node["resource_type"] == "model"}
-    assert written == set(OUTPUTS.values())
+    assert models == set(OUTPUTS.values())
+
+
+def test_every_page_is_an_exposure(manifest: Manifest) -> None:
+    """Prevents a mart that is changed without knowing which page of the dashboard shows it."""
+    pages = {
+        name: {
+            mart
+            for panel in page.panels
+            if isinstance(panel, Panel)
+            for mart in READ.findall(panel.sql)
+        }
+        for name, page in load_pages().items()
+    }
+    # one customer's page belongs to the list, which is written in Python
+    pages["customers"] = pages.pop("customer") | {
+        value.name
+        for value in vars(customers).values()
+        if isinstance(value, sqlalchemy.TableClause) and value.schema == "marts"
+    }
+    pages["customers"].update(*(READ.findall(query) for query in customers.CHOICES.values()))
+    assert len(pages) == 7
+    assert exposed(manifest, "dashboard") == {
+        f"dashboard_{name}": marts for name, marts in pages.items()
+    }

@@ -4,6 +4,7 @@ import dagster as dg
 
 from orchestration.defs.automation import (
     dead_runs_sensor,
+    failed_runs_sensor,
     landing_sensor,
     schedules,
     warehouse_build,
@@ -12,6 +13,7 @@ from orchestration.defs.build import build_resource
 from orchestration.defs.dbt_events import attach_singular_tests
 from orchestration.defs.models import dbt_models
 from orchestration.defs.outputs import output_assets
+from orchestration.defs.quality import raw_checks, sync_checks
 from orchestration.defs.raw import raw_assets
 from orchestration.defs.redemptions import DECISIONS, redemption_decisions
 from orchestration.settings import Settings, get_settings
@@ -33,9 +35,14 @@ def make_definitions(settings: Settings) -> dg.Definitions:
             redemption_decisions(settings),
             output_assets(settings),
         ],
+        asset_checks=[raw_checks(settings), sync_checks(settings)],
         jobs=[warehouse_build],
         schedules=schedules(),
-        sensors=[landing_sensor(settings), dead_runs_sensor(settings)],
+        sensors=[
+            landing_sensor(settings),
+            dead_runs_sensor(settings),
+            failed_runs_sensor(settings),
+        ],
         resources={"build": build_resource(settings)},
         executor=dg.in_process_executor,
     )

@@ -32,6 +32,11 @@ class Settings(BaseSettings):
         description="Where files arrive: a folder, or s3:// or gs:// (default: home/landing).",
     )
 
+    failure_webhook_url: SecretStr | None = Field(
+        default=None,
+        description="Told by a POST of JSON when a run fails; the address is a secret.",
+    )
+
     @field_validator("home")
     @classmethod
     def _absolute_home(cls, home: Path) -> Path:

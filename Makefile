@@ -16,15 +16,17 @@ SYNC := $(UV_HOME)/bin/uv sync --frozen --quiet
 JOURNEY := $(BIN)/journey
 LANDING = $(or $(JOURNEY_LANDING),$(or $(JOURNEY_HOME),.journey)/landing)
 
+CHROMIUM := $(if $(shell command -v chromium),,chromium-is-missing)
+
 export UV_COMPILE_BYTECODE := 1
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-long lint format
+.PHONY: help setup demo test test-fast test-long test-browser screenshots lint format
 
 help:  ## show these targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 setup: $(READY)  ## make the environment (.venv) from the lock
 
@@ -50,8 +52,8 @@ demo: setup  ## sample data through the whole warehouse, ending with one custome
 	$(JOURNEY) story mara.lindqvist@example.com --tenant aurora
 	$(JOURNEY) overview
 
-test: setup  ## every test
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile tests
+test: setup  ## every test but those in a browser
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --ignore tests/browser tests
 
 test-fast: setup  ## the tests that need no database
 	$(BIN)/pytest -q tests/unit
@@ -59,10 +61,22 @@ test-fast: setup  ## the tests that need no database
 test-long: setup  ## the long proofs at their full counts
 	JOURNEY_LONG=1 $(BIN)/pytest -m long tests
 
+test-browser: setup $(CHROMIUM)  ## the pages of the dashboard in Chromium
+	$(BIN)/pytest -q tests/browser
+
+screenshots: setup $(CHROMIUM)  ## the pictures of the README, of the dashboard that journey up serves
+	$(BIN)/python docs/images/take.py
+
+.PHONY: chromium-is-missing
+chromium-is-missing:
+	@echo "Chromium is missing. Install it, on Debian with: apt-get install chromium" >&2; exit 1
+
 lint: setup  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/sqlfluff lint --processes $(WORKERS) --disable-progress-bar dbt_project/models tests/dbt
+	$(BIN)/sqlfluff lint --disable-progress-bar --config orchestration/dashboard/pages/sqlfluff.cfg \
+	    orchestration/dashboard/pages
 	$(BIN)/mypy
 
 format: setup  ## let the formatters do it

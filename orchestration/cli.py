@@ -39,6 +39,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 
+dashboard_app = typer.Typer()
+app.add_typer(dashboard_app, name="dashboard")
 tenants_app = typer.Typer(help="Tenants, and the logins that read their rows.")
 app.add_typer(tenants_app, name="tenant", no_args_is_help=True)
 
@@ -78,11 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 @app.command()
 def up(
     database_only: Annotated[
-        bool, typer.Option("--database-only", help="Start the database, not the Dagster UI.")
+        bool, typer.Option("--database-only", help="Start nothing but the database.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start the database and the Dagster UI with its schedules; bring the tables up to date."""
+    """Start the database, the Dagster UI with its schedules, and the dashboard.
+
+    The tables that are kept between builds are brought up to date.
+    """
     from orchestration import services
     from orchestration.warehouse.database import (
         check_version,
@@ -118,10 +123,12 @@ def up(
     where = facts["database"]
     state = "is running" if was_running else "started"
     _say(f"PostgreSQL {version} {state} at {where['host']}:{where['port']}/{where['name']}")
-    for service in services.states(settings):
-        if service.url:
-            _say(f"Dagster UI: {service.url}. Its schedules and the landing sensor stay off until")
-            _say(f"you switch them on at {service.url}/automation")
+    running = {state.name: state.url for state in services.states(settings)}
+    if ui := running[services.WEBSERVER.name]:
+        _say(f"Dagster UI: {ui}. Its schedules and the landing sensor stay off until")
+        _say(f"you switch them on at {ui}/automation")
+    if running[services.DASHBOARD.name]:
+        _say(f"Dashboard: {_login_url(settings)}")
     for note in notes:
         _say(note)
     _say("Connect with: journey psql, or paste the address that journey url prints")
@@ -799,6 +806,40 @@ def erase(
 
 
 @app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where the copy goes.")], as_json: AsJson = False
+) -> None:
+    """Copy what no build can make again: raw rows, decisions, receipts, rights, what was sent."""
+    from orchestration.warehouse.backup import backup as make_backup
+
+    report = make_backup(_settings(), file)
+    if as_json:
+        _print_json({"file": str(report.file), "bytes": report.bytes})
+        return
+    _say(f"{report.file}: {report.bytes:,} bytes. It holds customers' data: keep it as safe.")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A copy that journey backup made.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make an empty warehouse from a backup; the next build derives the marts."""
+    from orchestration.warehouse.backup import restore as restore_backup
+
+    report = restore_backup(_settings(), file)
+    if as_json:
+        _print_json({"loads": report.loads, "missing_logins": list(report.missing_logins)})
+        return
+    _say(f"{report.loads:,} loads are back. Derive the marts with: journey build")
+    for login in report.missing_logins:
+        _say(
+            f"{login} is unknown to this server: remove it with journey tenant remove-reader "
+            f"{login}, then add it again"
+        )
+
+
+@app.command()
 def overview(as_json: AsJson = False) -> None:
     """Show the funnel of each tenant and the size of each mart."""
     from orchestration import services
@@ -831,7 +872,58 @@ def overview(as_json: AsJson = False) -> None:
         ("mart", "rows"),
         [(mart, f"{count:,}") for mart, count in seen.row_counts.items()],
     )
-    _say(f"\nNext: {sys.argv[0]} up opens {services.webserver_url(settings)}, with every asset")
+    ui = services.address(services.WEBSERVER, settings)
+    _say(f"\nNext: {sys.argv[0]} up opens {ui}, with every asset, and the dashboard")
+
+
+@dashboard_app.callback(invoke_without_command=True)
+def dashboard(context: typer.Context) -> None:
+    """Serve the dashboard until interrupted, unless `journey up` does so already."""
+    if context.invoked_subcommand is not None:
+        return
+    from orchestration import services
+    from orchestration.dashboard.server import serve
+
+    settings = _settings()
+    if services.DASHBOARD.running_pid(settings) is not None:
+        _say(f"Dashboard: {_login_url(settings)}")
+        return
+    for note in services.settle_port(services.DASHBOARD, settings):
+        _say(note)
+    _say(f"Dashboard: {_login_url(settings)}")
+    _say("It is served until you press Ctrl-C.")
+    serve(settings, int(services.address(services.DASHBOARD, settings).rpartition(":")[2]))
+
+
+@dashboard_app.command("token")
+def dashboard_token(
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", help="A login that sees this tenant only.")
+    ] = None,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Make a new one; who used the old is logged out.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the address that logs in to the dashboard; whoever has it can look."""
+    from orchestration.people import known_tenants
+
+    settings = _settings()
+    if tenant is not None:
+        known_tenants(tenant)
+    address = _login_url(settings, tenant, renew=renew)
+    if as_json:
+        _print_json({"url": address, "tenant": tenant})
+    else:
+        typer.echo(address)
+
+
+def _login_url(settings: Settings, tenant: str | None = None, *, renew: bool = False) -> str:
+    from orchestration import services
+    from orchestration.dashboard.access import OPERATOR, token_for
+
+    token = token_for(settings, tenant or OPERATOR, renew=renew)
+    return f"{services.address(services.DASHBOARD, settings)}/login?token={token}"
 
 
 @tenants_app.command("list")

@@ -1,4 +1,4 @@
-"""The background programs of `journey up`: the Dagster UI and the daemon of its schedules.
+"""The background programs of `journey up`: the Dagster UI, its daemon, and the dashboard.
 
 They outlive the command that starts them; a pid file in the home tells the next command.
 """
@@ -22,7 +22,7 @@ from orchestration.warehouse.processes import command_of, end_group
 from orchestration.warehouse.storage import locked, make_folder, write_private, writing_to
 
 DEFINITIONS = "orchestration.definitions"
-FIRST_PORT, PORT_COUNT = 3_000, 100
+PORT_COUNT = 100
 READY_TIMEOUT_SECONDS = 120
 STOP_TIMEOUT_SECONDS = 30
 INSTANCE_CONFIGURATION = """\
@@ -55,12 +55,28 @@ class ServiceState:
 
 
 @dataclass(frozen=True)
+class Page:
+    """Where a program answers: its first choice of a port, and what it says at an address."""
+
+    first_port: int
+    port_file: str
+    address: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Service:
-    """A background program, known by its name, and how to run it."""
+    """A background program, known by its name and by a mark in its command line.
+
+    `program` stands beside our Python. Among its arguments, `{port}` is the port that was settled
+    and `{definitions}` the module of DEFINITIONS.
+    """
 
     name: str
+    mark: str
     program: str
     arguments: tuple[str, ...]
+    page: Page | None = None
 
     def pid_file(self, settings: Settings) -> Path:
         """Where its process number is noted."""
@@ -76,12 +92,41 @@ class Service:
             pid = int(self.pid_file(settings).read_text())
         except (OSError, ValueError):
             return None
-        return pid if self.program in command_of(pid) else None
+        return pid if self.mark in command_of(pid) else None
+
+    def port(self, settings: Settings) -> int | None:
+        """The port that was settled for its page."""
+        if self.page is None:
+            return None
+        try:
+            return int((settings.home / self.page.port_file).read_text())
+        except (OSError, ValueError):
+            return None
+
+    def url(self, settings: Settings) -> str | None:
+        """Where it answers, once its port is settled; None for one that has no page."""
+        port = self.port(settings)
+        return f"http://{HOST}:{port}" if port else None
 
 
-WEBSERVER = Service("dagster-webserver", "dagster-webserver", ("--host", HOST))
-DAEMON = Service("dagster-daemon", "dagster-daemon", ("run",))
-SERVICES = (WEBSERVER, DAEMON)
+WEBSERVER = Service(
+    "dagster-webserver",
+    "dagster-webserver",
+    "dagster-webserver",
+    ("--host", HOST, "--port", "{port}", "-m", "{definitions}"),
+    Page(3_000, "dagster/port", "/server_info", "dagster_webserver_version"),
+)
+DAEMON = Service(
+    "dagster-daemon", "dagster-daemon", "dagster-daemon", ("run", "-m", "{definitions}")
+)
+DASHBOARD = Service(
+    "journey-dashboard",
+    "orchestration.dashboard",
+    "python",
+    ("-m", "orchestration.dashboard", "{port}"),
+    Page(8_600, "dashboard.port", "/login", "<title>Log in · journey</title>"),
+)
+SERVICES = (WEBSERVER, DAEMON, DASHBOARD)
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
@@ -99,29 +144,29 @@ def states(settings: Settings) -> list[ServiceState]:
     found = []
     for service in SERVICES:
         pid = service.running_pid(settings)
-        url = _url(settings) if pid and service is WEBSERVER else None
+        url = service.url(settings) if pid else None
         found.append(ServiceState(service.name, pid, service.log(settings), url))
     return found
 
 
 def start(settings: Settings) -> list[str]:
-    """Start what does not run yet, and wait until the UI answers; returns notes for people.
+    """Start what does not run yet, and wait until it answers; returns notes for people.
 
     Raises:
-        ServiceError: a program ended at once, or the UI does not answer; the message quotes it.
+        ServiceError: a program ended at once, or does not answer; the message quotes it.
     """
     notes: list[str] = []
     make_folder(settings.home)
-    with locked(settings.home / "services.lock", "the Dagster UI"):
+    with locked(settings.home / "services.lock", "the background programs"):
         prepare_dagster_home(settings)
-        if all(service.running_pid(settings) is None for service in SERVICES):
+        if all(service.running_pid(settings) is None for service in (WEBSERVER, DAEMON)):
             _make_tables(settings)
-        if WEBSERVER.running_pid(settings) is None:
-            notes += _settle_port(settings)
         for service in SERVICES:
             if service.running_pid(settings) is None:
+                notes += settle_port(service, settings)
                 _launch(service, settings)
-        _await_answer(settings)
+        for service in SERVICES:
+            _await_answer(service, settings)
     return notes
 
 
@@ -134,7 +179,7 @@ def stop(settings: Settings) -> list[str]:
     stopped: list[str] = []
     if not settings.home.is_dir():
         return stopped
-    with locked(settings.home / "services.lock", "the Dagster UI"):
+    with locked(settings.home / "services.lock", "the background programs"):
         for service in SERVICES:
             pid = service.running_pid(settings)
             if pid is not None:
@@ -172,13 +217,14 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 def _launch(service: Service, settings: Settings) -> None:
     program = Path(sys.executable).with_name(service.program)
-    port = ("--port", str(_port(settings))) if service is WEBSERVER else ()
+    words = {"port": service.port(settings), "definitions": DEFINITIONS}
+    arguments = [argument.format(**words) for argument in service.arguments]
     make_folder(settings.logs)
     log_file = service.log(settings)
     with writing_to(settings.logs), log_file.open("ab") as log:
         try:
             process = subprocess.Popen(
-                [str(program), *service.arguments, *port, "-m", DEFINITIONS],
+                [str(program), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -191,64 +237,55 @@ def _launch(service: Service, settings: Settings) -> None:
     write_private(service.pid_file(settings), f"{process.pid}\n")
 
 
-def _await_answer(settings: Settings) -> None:
+def _await_answer(service: Service, settings: Settings) -> None:
     deadline = monotonic() + READY_TIMEOUT_SECONDS
-    while not _answers(settings):
-        for service in SERVICES:
-            if service.running_pid(settings) is None:
+    while not _answers(service, settings):
+        for started in SERVICES:
+            if started.running_pid(settings) is None:
                 raise ServiceError(
-                    f"{service.name} ended at once: {_last_words(service.log(settings))} "
-                    f"(log: {service.log(settings)})"
+                    f"{started.name} ended at once: {_last_words(started.log(settings))} "
+                    f"(log: {started.log(settings)})"
                 )
         if monotonic() >= deadline:
             raise ServiceError(
-                f"The Dagster UI does not answer at {_url(settings)} after "
-                f"{READY_TIMEOUT_SECONDS} seconds; see {WEBSERVER.log(settings)}"
+                f"{service.name} does not answer at {service.url(settings)} after "
+                f"{READY_TIMEOUT_SECONDS} seconds; see {service.log(settings)}"
             )
         sleep(0.2)
 
 
-def _answers(settings: Settings) -> bool:
+def _answers(service: Service, settings: Settings) -> bool:
+    if service.page is None:
+        return True
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(f"{_url(settings)}/server_info", timeout=5) as response:
-            return "dagster_webserver_version" in json.loads(response.read())
-    except (OSError, ValueError, urllib.error.URLError):
+        with direct.open(f"{service.url(settings)}{service.page.address}", timeout=5) as response:
+            return service.page.words in response.read().decode("utf-8", "replace")
+    except (OSError, urllib.error.URLError):
         return False
 
 
-def webserver_url(settings: Settings) -> str:
-    """Where the Dagster UI answers once it is started; its port is chosen on the first call."""
-    if _port(settings) is None:
-        make_folder(settings.dagster_home)
-        _settle_port(settings)
-    return _url(settings)
+def address(service: Service, settings: Settings) -> str:
+    """Where a program answers once it is started; its port is chosen on the first call."""
+    if service.url(settings) is None:
+        settle_port(service, settings)
+    return str(service.url(settings))
 
 
-def _settle_port(settings: Settings) -> list[str]:
-    stored = _port(settings)
+def settle_port(service: Service, settings: Settings) -> list[str]:
+    """Choose the port of a program that is about to start; returns a note when it had to move."""
+    if service.page is None:
+        return []
+    stored = service.port(settings)
     if stored is not None and port_is_free(stored):
         return []
-    port = free_port("", FIRST_PORT, PORT_COUNT)
-    write_private(_port_file(settings), f"{port}\n")
+    port = free_port("", service.page.first_port, PORT_COUNT)
+    file = settings.home / service.page.port_file
+    make_folder(file.parent)
+    write_private(file, f"{port}\n")
     if stored is None:
         return []
-    return [f"Port {stored} is taken by another program: the Dagster UI moved to port {port}."]
-
-
-def _port_file(settings: Settings) -> Path:
-    return settings.dagster_home / "port"
-
-
-def _port(settings: Settings) -> int | None:
-    try:
-        return int(_port_file(settings).read_text())
-    except (OSError, ValueError):
-        return None
-
-
-def _url(settings: Settings) -> str:
-    return f"http://{HOST}:{_port(settings)}"
+    return [f"Port {stored} is taken by another program: {service.name} moved to port {port}."]
 
 
 def _last_words(log: Path) -> str:

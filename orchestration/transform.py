@@ -140,7 +140,9 @@ class TransformReport:
             "seconds": round(self.seconds, 3),
             "parse_seconds": round(self.parse_seconds, 3),
             "seconds_per_model": {
-                node.name: node.seconds for node in self.nodes if node.resource_type != "test"
+                node.name: node.seconds
+                for node in self.nodes
+                if node.resource_type not in ("test", "operation")
             },
             "tests": dict(sorted(Counter(test.status for test in tests).items())),
             "tests_seconds": round(sum(test.seconds for test in tests), 3),

@@ -90,15 +90,18 @@ _TENANTS = sqlalchemy.text(
     order by tenant_id
     """
 )
-# the build cannot know who was enrolled at its own instant or after it
+# the build cannot know who was enrolled at its own instant or after it; whoever was forgotten and
+# came back has their message already
 _ENROL = sqlalchemy.text(
     """
     with added as (
         insert into outbox.campaign_enrolments (
-            tenant_id, campaign_id, customer_id, enrolled_at, is_held_out, build_id, created_at
+            tenant_id, campaign_id, customer_id, message_id, enrolled_at, is_held_out, build_id,
+            created_at
         )
         select
-            tenant_id, campaign_id, customer_id, :enrolled_at, is_held_out, :build_id, :created_at
+            tenant_id, campaign_id, customer_id, message_id, :enrolled_at, is_held_out, :build_id,
+            :created_at
         from intermediate.int_winback__candidates as candidates
         where
             tenant_id = :tenant_id
@@ -115,6 +118,7 @@ _ENROL = sqlalchemy.text(
                     and candidates.customer_id
                     in (enrolments.customer_id, redirects.customer_id)
             )
+        on conflict do nothing
         returning tenant_id, campaign_id, is_held_out
     )
     select

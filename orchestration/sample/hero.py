@@ -249,23 +249,8 @@ def _mara(landing: Landing) -> list[dict[str, Any]]:
         collection="grounding",
     )
     order, _ = buy(3, "2025-12-05 17:22", [4, 8, 2])
-    given = _at("2025-12-05 17:30")
-    landing.add(
-        "aurora",
-        "gifts",
-        given,
-        (
-            "gift-mara",
-            str(order["id"]),
-            HERO_EMAIL,
-            "Mara Lindqvist",
-            "nora.berg@example.net",
-            "Nora Berg",
-            "Happy birthday, dear Nora",
-            "2025-12-20T08:00:00Z",
-            utc(given),
-        ),
-    )
+    birthday_gift = ("Happy birthday, dear Nora", "2025-12-20T08:00:00Z")
+    _give(landing, "gift-mara", order, "2025-12-05 17:30", *birthday_gift)
     recommended = _at("2025-10-20 12:00")
     landing.add(
         "aurora",
@@ -296,7 +281,8 @@ def _mara(landing: Landing) -> list[dict[str, Any]]:
     touch("2026-03-08 10:00", "email_open", "email", **mail)
     buy(4, "2026-03-09 19:05", [12, 0])
     touch("2026-06-17 06:40", "email_click", "email", **mail)
-    buy(5, "2026-06-18 20:15", [9, 1])
+    order, _ = buy(5, "2026-06-18 20:15", [9, 1])
+    _give(landing, "gift-mara-2", order, "2026-06-18 20:20", "Just because", None)
     asked = _at("2026-06-20 09:00")
     landing.add(
         "aurora",
@@ -306,6 +292,34 @@ def _mara(landing: Landing) -> list[dict[str, Any]]:
     )
     touch("2026-06-27 08:15", "page_view", "direct", anonymous_id=laptop, email=HERO_EMAIL)
     return touchpoints
+
+
+def _give(
+    landing: Landing,
+    gift_id: str,
+    order: dict[str, Any],
+    when: str,
+    message: str,
+    deliver_at: str | None,
+) -> None:
+    """A gift of Mara's to a friend who is no customer."""
+    given = _at(when)
+    landing.add(
+        "aurora",
+        "gifts",
+        given,
+        (
+            gift_id,
+            str(order["id"]),
+            HERO_EMAIL,
+            "Mara Lindqvist",
+            "nora.berg@example.net",
+            "Nora Berg",
+            message,
+            deliver_at,
+            utc(given),
+        ),
+    )
 
 
 def _jonas(landing: Landing) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Dialect, ExceptionContext, make_url
@@ -197,12 +198,13 @@ def migrate(database: sqlalchemy.Engine, passwords: Mapping[str, str] | None = N
             f"The database at {_place(database.url)} was made by a newer release of this "
             f"project ({error}). Update the code, or point to another database."
         ) from error
-    except sqlalchemy.exc.ProgrammingError as error:
-        if getattr(error.orig, "sqlstate", None) != "42501":
+    except (sqlalchemy.exc.ProgrammingError, psycopg.errors.InsufficientPrivilege) as error:
+        refusal = getattr(error, "orig", error)
+        if not isinstance(refusal, psycopg.errors.InsufficientPrivilege):
             raise
         raise DatabaseUnsuitable(
             f"The role {database.url.username} may not create the warehouse's schemas in "
-            f"{_place(database.url)} ({_first_line(error.orig)}). Let it own the database: "
+            f"{_place(database.url)} ({_first_line(refusal)}). Let it own the database: "
             f"alter database {database.url.database} owner to {database.url.username}"
         ) from error
 

@@ -76,8 +76,9 @@ def ensure_roles(connection: psycopg.Connection[Any]) -> None:
         raise DatabaseUnsuitable(_explain_missing(connection.info.user, missing))
     for role in missing:
         _create(connection, role)
-    for statement in database_grants(connection.info.dbname):
-        connection.execute(statement)
+    if _lets_in_others(connection):
+        for statement in database_grants(connection.info.dbname):
+            connection.execute(statement)
 
 
 def set_passwords(database: sqlalchemy.Engine, passwords: Mapping[str, str]) -> None:
@@ -164,6 +165,16 @@ def _explain_missing(login: str, missing: Iterable[str]) -> str:
         f"alter role {login} createrole. Or make them: {statements}; grant {READER} to {login} "
         "with admin option, inherit false, set false"
     )
+
+
+def _lets_in_others(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute(
+        "select has_database_privilege('public', current_database(), 'connect, temporary') "
+        "or not bool_and(has_database_privilege(name, current_database(), 'connect')) "
+        "from unnest(%s::text[]) as roles (name)",
+        [list(ROLES)],
+    ).fetchone()
+    return row == (True,)
 
 
 def may_create_roles(connection: psycopg.Connection[Any]) -> bool:

@@ -190,3 +190,31 @@ def test_loading_from_the_command_line(
     code, _, errors = run(capsys, "load")
     assert code == 1
     assert "stranger" in errors
+
+
+@pytest.mark.parametrize("arguments", [("dashboard",), ("dashboard", "token")])
+def test_every_command_of_the_dashboard_has_help(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    """Prevents: a command that nobody can find out how to use."""
+    code, output, _ = run(capsys, *arguments, "--help")
+    assert code == 0
+    assert f"journey {' '.join(arguments)}" in output
+
+
+def test_the_addresses_of_the_dashboard_stay_until_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prevents: a bookmark that dies with every start, or a token that cannot be taken back."""
+    monkeypatch.setenv("JOURNEY_HOME", str(tmp_path / "home"))
+    everything = facts(capsys, "dashboard", "token")["url"]
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/login\?token=[\w-]{43}", everything)
+    aurora = facts(capsys, "dashboard", "token", "--tenant", "aurora")
+    assert aurora["tenant"] == "aurora"
+    assert aurora["url"] != everything
+    renewed = facts(capsys, "dashboard", "token", "--tenant", "aurora", "--renew")["url"]
+    assert renewed != aurora["url"]
+    assert facts(capsys, "dashboard", "token", "--tenant", "aurora")["url"] == renewed
+    assert facts(capsys, "dashboard", "token")["url"] == everything
+    code, _, errors = run(capsys, "dashboard", "token", "--tenant", "nobody")
+    assert (code, "There is no tenant nobody" in errors) == (1, True)

@@ -1,12 +1,14 @@
-"""The Dagster UI and its daemon as background programs."""
+"""The Dagster UI, its daemon and the dashboard as background programs."""
 
 from __future__ import annotations
 
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from orchestration import services
@@ -39,7 +41,10 @@ def test_from_start_to_stop(settings: Settings) -> None:
     services.start(settings)
     first = pids(settings)
     assert None not in first.values()
-    assert services.states(settings)[0].url is not None
+    urls = {state.name: state.url for state in services.states(settings)}
+    assert urls["dagster-daemon"] is None
+    assert str(urls["dagster-webserver"]).startswith("http://127.0.0.1:")
+    assert "<title>Log in" in httpx.get(f"{urls['journey-dashboard']}/login", trust_env=False).text
 
     webserver, daemon = first["dagster-webserver"], first["dagster-daemon"]
     assert webserver is not None
@@ -47,9 +52,11 @@ def test_from_start_to_stop(settings: Settings) -> None:
     services.start(settings)
     second = pids(settings)
     assert second["dagster-daemon"] == daemon
+    assert second["journey-dashboard"] == first["journey-dashboard"]
     assert second["dagster-webserver"] not in (webserver, None)
 
-    assert services.stop(settings) == ["dagster-webserver", "dagster-daemon"]
+    names = ["dagster-webserver", "dagster-daemon", "journey-dashboard"]
+    assert services.stop(settings) == names
     assert set(pids(settings).values()) == {None}
     assert services.stop(settings) == []
 
@@ -58,7 +65,7 @@ def test_a_program_that_ends_at_once_is_quoted(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prevents: waiting two minutes for a UI that died in its first second."""
-    broken = services.Service("dagster-webserver", "dagster-webserver", ("--no-such-option",))
+    broken = replace(services.WEBSERVER, arguments=("--no-such-option",))
     monkeypatch.setattr(services, "SERVICES", (broken,))
     monkeypatch.setattr(services, "WEBSERVER", broken)
     with pytest.raises(ServiceError, match="No such option"):
@@ -74,11 +81,12 @@ def test_a_pid_file_that_names_another_program_is_not_believed(settings: Setting
 
 
 def test_a_taken_port_is_left_to_its_taker(settings: Settings) -> None:
-    """Prevents: a UI that fails, because another program took its port meanwhile."""
-    services.prepare_dagster_home(settings)
-    assert services._settle_port(settings) == []
-    port = services._port(settings)
-    assert port is not None
-    with socket.create_server(("127.0.0.1", port)):
-        assert f"Port {port} is taken" in services._settle_port(settings)[0]
-        assert services._port(settings) != port
+    """Prevents: a page that is not served, because another program took its port meanwhile."""
+    for service in (services.WEBSERVER, services.DASHBOARD):
+        assert services.settle_port(service, settings) == []
+        port = service.port(settings)
+        assert port is not None
+        with socket.create_server(("127.0.0.1", port)):
+            (note,) = services.settle_port(service, settings)
+            assert f"Port {port} is taken" in note
+            assert service.port(settings) != port

@@ -89,7 +89,7 @@ def test_whoever_was_enrolled_under_an_old_id_is_enrolled(
         )
         connection.exec_driver_sql(
             "insert into outbox.campaign_enrolments values (%(tenant)s, %(campaign)s, 'old', "
-            "now(), false, gen_random_uuid(), now())",
+            "'message to the old', now(), false, gen_random_uuid(), now())",
             values,
         )
     run(database_of_built)

@@ -173,11 +173,12 @@ class Project:
 _ENROL = sqlalchemy.text(
     """
     insert into outbox.campaign_enrolments (
-        tenant_id, campaign_id, customer_id, enrolled_at, is_held_out, build_id, created_at
+        tenant_id, campaign_id, customer_id, message_id, enrolled_at, is_held_out, build_id,
+        created_at
     )
     values (
-        :tenant_id, :campaign_id, :customer_id, :enrolled_at, :is_held_out, gen_random_uuid(),
-        :enrolled_at
+        :tenant_id, :campaign_id, :customer_id, :message_id, :enrolled_at, :is_held_out,
+        gen_random_uuid(), :enrolled_at
     )
     on conflict do nothing
     """
@@ -267,8 +268,11 @@ class Warehouse:
                     connection.execute(_ENROL, values)
                     if delivery is not None:
                         is_sent = delivery.state == "accepted"
-                        times = {"sent_at": delivery.at if is_sent else None}
-                        connection.execute(_DELIVER, {**values, **vars(delivery), **times})
+                        outcome = {
+                            "sent_at": delivery.at if is_sent else None,
+                            "reason": None if is_sent else delivery.reason or delivery.state,
+                        }
+                        connection.execute(_DELIVER, {**values, **vars(delivery), **outcome})
         finally:
             database.dispose()
 

@@ -27,10 +27,10 @@
         full outer join enrolments_before
             on
                 recorded.tenant_id = enrolments_before.tenant_id
-                and recorded.campaign_id = enrolments_before.campaign_id
-                and recorded.enrolled_customer_id = enrolments_before.enrolled_customer_id
+                and recorded.message_id = enrolments_before.message_id
         where
-            recorded.enrolled_at is distinct from enrolments_before.enrolled_at
+            recorded.enrolled_customer_id is distinct from enrolments_before.enrolled_customer_id
+            or recorded.enrolled_at is distinct from enrolments_before.enrolled_at
             or recorded.is_held_out is distinct from enrolments_before.is_held_out
             or recorded.sent_at is distinct from enrolments_before.sent_at
             or recorded.skipped_at is distinct from enrolments_before.skipped_at

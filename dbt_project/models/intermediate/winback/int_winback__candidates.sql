@@ -20,7 +20,10 @@ in_line as (
         {{ hash_bucket([
             'eligibility.tenant_id', 'eligibility.campaign_id', 'eligibility.customer_id'
         ], 100) }} < campaigns.holdout_percent as is_held_out,
-        {{ winback_message_id('eligibility') }} as message_id,
+        {{ hash_id([
+            'eligibility.tenant_id', "'winback'", 'eligibility.campaign_id',
+            'eligibility.customer_id',
+        ]) }} as message_id,
         greatest(
             {{ add_days('eligibility.stage_since', 'campaigns.send_delay_days') }},
             campaigns.starts_at,

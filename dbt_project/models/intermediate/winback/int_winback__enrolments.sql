@@ -1,15 +1,15 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='replace_changed',
-    unique_key=['tenant_id', 'campaign_id', 'enrolled_customer_id'],
+    unique_key=['tenant_id', 'message_id'],
     meta={'within': 'int_customers__touched'},
     indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
 -- Whose enrolment is it now? An id that was merged away leads to who has taken it over; an
--- enrolment of somebody who was forgotten is nobody's. Two ids of one person may both have been
--- enrolled: the message that was sent first counts, else the hold-out, for it promises that nothing
--- is sent, else what was enrolled first.
+-- enrolment of an id that nobody knows any more is nobody's. Two ids of one person may both have
+-- been enrolled: the message that was sent first counts, else the hold-out, for it promises that
+-- nothing is sent, else what was enrolled first.
 with recorded as (
     select * from {{ ref('int_winback__recorded') }}
 ),
@@ -70,7 +70,7 @@ final as (
                 attributed.sent_at nulls last,
                 case when attributed.is_held_out then 1 else 2 end,
                 attributed.enrolled_at,
-                attributed.enrolled_customer_id
+                attributed.message_id
         ) as preference
     from attributed
     -- only whom this build derives anew

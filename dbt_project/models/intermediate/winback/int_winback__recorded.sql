@@ -1,4 +1,4 @@
-{{ config(unique_key=['tenant_id', 'campaign_id', 'enrolled_customer_id']) }}
+{{ config(unique_key=['tenant_id', 'message_id']) }}
 
 with enrolments as (
     select * from {{ ref('stg_winback__enrolments') }}

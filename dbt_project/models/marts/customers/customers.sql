@@ -2,7 +2,11 @@
     unique_key=['tenant_id', 'customer_id'],
     meta={'within': 'int_customers__touched'},
     indexes=[
-        {'columns': ['tenant_id', 'stage']},
+        {'columns': ['tenant_id', 'stage', 'lifetime_value', 'customer_id']},
+        {'columns': ['tenant_id', 'lifetime_value', 'customer_id']},
+        {'columns': ['tenant_id', 'lead_score', 'customer_id']},
+        {'columns': ['tenant_id', 'total_orders', 'customer_id']},
+        {'columns': ['tenant_id', 'first_seen_at', 'customer_id']},
         {'columns': ['tenant_id', 'email']},
     ],
 ) }}

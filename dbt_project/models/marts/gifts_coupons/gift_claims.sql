@@ -3,7 +3,6 @@
     indexes=[
         {'columns': ['tenant_id', 'customer_id']},
         {'columns': ['tenant_id', 'gift_id']},
-        {'columns': ['tenant_id', 'gift_id'], 'unique': true},
     ],
 ) }}
 

@@ -12,7 +12,7 @@ with_outcomes as (
         message_id,
         case when state = 'accepted' then sent_at end as sent_at,
         case when state <> 'accepted' then updated_at end as skipped_at,
-        case when state <> 'accepted' then coalesce(reason, state) end as skip_reason
+        case when state <> 'accepted' then reason end as skip_reason
     from deliveries
 ),
 

@@ -12,7 +12,7 @@ final as (
         customer_id,
         enrolled_at,
         is_held_out,
-        {{ winback_message_id('enrolments') }} as message_id
+        message_id
     from enrolments
 )
 

@@ -15,16 +15,21 @@ STATEMENTS = (
         tenant_id text not null,
         campaign_id text not null,
         customer_id text not null,
+        message_id text not null,
         enrolled_at timestamptz not null,
         is_held_out boolean not null,
         build_id uuid not null,
         created_at timestamptz not null,
-        primary key (tenant_id, campaign_id, customer_id)
+        primary key (tenant_id, message_id)
     )
     """,
     """
     comment on table outbox.campaign_enrolments is
     'One row per win-back campaign and customer who was enrolled in it; written once.'
+    """,
+    """
+    comment on column outbox.campaign_enrolments.message_id is
+    'Made from the customer_id of the enrolment; stays when the customer is forgotten.'
     """,
     "alter table outbox.deliveries add column if not exists sent_at timestamptz",
     """

@@ -90,7 +90,7 @@ STATEMENTS = (
                     columns.atttypid in ('text'::regtype, 'text[]'::regtype, 'jsonb'::regtype)
                     and columns.attname
                     ~ (
-                        '(^|_)(email|phone|name|identifier|title|metadata|codes?|record|referrers)'
+                        '(^|_)(email|phone|name|identifier|title|metadata|codes?|record|referrers|word)'
                         '(_[ab])?$'
                     )
                 )

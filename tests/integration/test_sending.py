@@ -336,9 +336,10 @@ CHANGES: dict[str, tuple[str, str]] = {
     ),
     "held-out": (
         "held_out",
-        "insert into outbox.campaign_enrolments select tenant_id, 'aurora-miss-you', customer_id, "
-        "'2026-06-30T00:00:00Z', true, gen_random_uuid(), now() from marts.customers "
-        "where email = :email",
+        "insert into outbox.campaign_enrolments (tenant_id, campaign_id, customer_id, message_id, "
+        "enrolled_at, is_held_out, build_id, created_at) select tenant_id, 'aurora-miss-you', "
+        "customer_id, 'winback-held-out', '2026-06-30T00:00:00Z', true, gen_random_uuid(), now() "
+        "from marts.customers where email = :email",
     ),
     "written-to-under-an-old-id": (
         "already_sent_to_an_old_id",

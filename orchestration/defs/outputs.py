@@ -8,7 +8,8 @@ import dagster as dg
 from orchestration.activation.deliver import DeliveryReport, deliver, require_tenant
 from orchestration.activation.destinations.files import EXPORT, write_export
 from orchestration.activation.message import OUTPUTS, SYNC_SCHEMA
-from orchestration.activation.send import SendReport, send
+from orchestration.activation.report import SendReport
+from orchestration.activation.send import send
 from orchestration.settings import Settings
 
 OUTPUTS_STEP = "deliver"

@@ -21,10 +21,10 @@ def test_every_dbt_unit_test_passes(built: Settings) -> None:
             ]
         )
     assert outcome.exception is None
+    # what runs at the end of every command of dbt is a result too
     results = {
         one.node.name: one
         for one in outcome.result.results
-        # what runs at the end of every run is no test
         if one.node.resource_type == "unit_test"
     }
     assert set(results) == {one.name for one in manifest.unit_tests.values()}

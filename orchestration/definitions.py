@@ -16,8 +16,8 @@ from orchestration.defs.models import dbt_models
 from orchestration.defs.outputs import output_assets
 from orchestration.defs.quality import raw_checks, sync_checks
 from orchestration.defs.raw import raw_assets
+from orchestration.defs.records import RECORDS
 from orchestration.defs.redemptions import DECISIONS, redemption_decisions
-from orchestration.defs.winback import RECORDS
 from orchestration.settings import Settings, get_settings
 from orchestration.transform import load_manifest_json
 

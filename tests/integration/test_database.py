@@ -54,10 +54,6 @@ def test_two_processes_migrate_a_new_database_at_the_same_time(empty_database: s
             "outbox.gift_codes",
             "outbox.profile_deletions",
             "outbox.switches",
-            "ops.erased_identifiers",
-            "ops.erasure_key",
-            "ops.erasures",
-            "ops.shared_identifiers",
         }
     for engine in engines:
         engine.dispose()

@@ -17,6 +17,7 @@ from orchestration.warehouse.database import engine, known_passwords, migrate
 from orchestration.warehouse.errors import DatabaseUnavailable, JourneyError, StorageError
 
 PROGRESS_LOGGER = "orchestration"
+STEPS = ("erase", "load", "check_raw", "transform", "check_sync")
 
 
 class BuildError(JourneyError):
@@ -69,6 +70,20 @@ class BuildReport:
         """How many tests ended in each status."""
         return dict(self.build.details.get("transform", {}).get("tests", {}))
 
+    @property
+    def quality(self) -> dict[str, Any]:
+        """What the checks before and after the transformation found, by `raw` and `sync`."""
+        return dict(self.build.details.get("quality", {}))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is not as expected and stops nothing, in words."""
+        return [
+            words
+            for found in self.quality.values()
+            for words in (*found["warnings"], *found["late"])
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """The report as plain values."""
         return {
@@ -83,6 +98,7 @@ class BuildReport:
             "seconds_per_step": self.seconds_per_step,
             "seconds_per_model": self.seconds_per_model,
             "tests": self.tests,
+            "quality": self.quality,
             "load": self.load,
             "written": self.written,
         }
@@ -148,7 +164,7 @@ def build(
         seconds=seconds,
         seconds_per_step={
             "start": round(until_build, 3),
-            **{name: steps[name] for name in ("erase", "load", "transform") if name in steps},
+            **{name: steps[name] for name in STEPS if name in steps},
             "finish": round(seconds - until_build - sum(steps.values()), 3),
         },
         written=outcome.written,

@@ -183,6 +183,11 @@ def status(as_json: AsJson = False) -> None:
             f"started {build_facts['started_at']}"
             + (f": {build_facts['error']}" if build_facts["error"] else "")
         )
+        if build_facts["quality"]:
+            _say(_checked(build_facts["quality"]))
+        for boundary in build_facts["quality"].values():
+            for words in boundary["warnings"]:
+                _complain(f"Warning: {words}")
     elif facts["database"]["status"] == "running":
         _say("Last build: none yet. Make one with: journey build")
     for one in facts["stopped"]:
@@ -190,6 +195,8 @@ def status(as_json: AsJson = False) -> None:
             f"Sending is stopped: tenant {one['tenant_id']}, destination {one['destination']}, "
             f"since {_instant(one['stopped_at'])}: {one['reason']}"
         )
+    for words in facts["late"]:
+        _complain(f"Late: {words}")
     if facts["last_loads"]:
         _table(
             "Last loads",
@@ -353,6 +360,8 @@ def build(
     else:
         for line in (*report.left_out, *report.errors):
             _complain(line)
+        for line in report.warnings:
+            _complain(f"Warning: {line}")
         if report.load:
             _say(_loaded(report.load["totals"]))
         _say(
@@ -365,6 +374,8 @@ def build(
             _say("Slowest models: " + ", ".join(f"{name} {took:.1f}" for name, took in slowest))
         if report.tests:
             _say("Tests: " + ", ".join(f"{count} {what}" for what, count in report.tests.items()))
+        if report.quality:
+            _say(_checked(report.quality))
         if report.written:
             _say(
                 "Messages: "
@@ -1077,9 +1088,11 @@ def _facts(settings: Settings) -> dict[str, Any]:
         "last_build": None,
         "last_loads": [],
         "stopped": [],
+        "late": [],
     }
     if facts["database"]["status"] == "running" and facts["database"]["migrated"]:
         facts["last_build"] = _last_build(settings)
+        facts["late"] = _late(settings)
         facts["last_loads"] = _rows(
             settings,
             "select load_id, file, status, error, rows_read, rows_loaded, rows_unchanged, "
@@ -1103,8 +1116,28 @@ def _last_build(settings: Settings) -> dict[str, Any] | None:
             last = settled_latest_build(connection)
     finally:
         database.dispose()
+    if last is None:
+        return None
     names = ("build_id", "as_of", "started_at", "finished_at", "verdict", "error")
-    return {name: getattr(last, name) for name in names} if last else None
+    return {
+        **{name: getattr(last, name) for name in names},
+        "quality": last.details.get("quality", {}),
+    }
+
+
+def _late(settings: Settings) -> list[str]:
+    """What should have come by now, in words; a seed that cannot be read is said instead."""
+    from orchestration.quality.boundaries import late
+    from orchestration.seeds.files import SeedError
+    from orchestration.warehouse.database import engine
+
+    database = engine(settings)
+    try:
+        return late(database, datetime.now(UTC))
+    except SeedError as error:
+        return str(error).splitlines()
+    finally:
+        database.dispose()
 
 
 def _database_facts(settings: Settings) -> dict[str, Any]:
@@ -1185,6 +1218,14 @@ def _loaded(totals: dict[str, int]) -> str:
         f"there, {totals['files_refused']:,} refused; {totals['rows_read']:,} rows read = "
         f"{totals['rows_loaded']:,} loaded + {totals['rows_unchanged']:,} unchanged + "
         f"{totals['rows_rejected']:,} rejected"
+    )
+
+
+def _checked(quality: dict[str, Any]) -> str:
+    return "Expectations: " + "; ".join(
+        f"{found['expectations']} of {boundary} asked, {found['errors']} errors, "
+        f"{len(found['warnings'])} warnings"
+        for boundary, found in quality.items()
     )
 
 

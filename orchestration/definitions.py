@@ -4,6 +4,7 @@ import dagster as dg
 
 from orchestration.defs.automation import (
     dead_runs_sensor,
+    failed_runs_sensor,
     landing_sensor,
     schedules,
     warehouse_build,
@@ -13,9 +14,10 @@ from orchestration.defs.dbt_events import attach_singular_tests
 from orchestration.defs.gift_codes import gift_codes
 from orchestration.defs.models import dbt_models
 from orchestration.defs.outputs import output_assets
+from orchestration.defs.quality import raw_checks, sync_checks
 from orchestration.defs.raw import raw_assets
+from orchestration.defs.records import RECORDS
 from orchestration.defs.redemptions import DECISIONS, redemption_decisions
-from orchestration.defs.winback import RECORDS
 from orchestration.settings import Settings, get_settings
 from orchestration.transform import load_manifest_json
 
@@ -37,9 +39,14 @@ def make_definitions(settings: Settings) -> dg.Definitions:
             *RECORDS,
             output_assets(settings),
         ],
+        asset_checks=[raw_checks(settings), sync_checks(settings)],
         jobs=[warehouse_build],
         schedules=schedules(),
-        sensors=[landing_sensor(settings), dead_runs_sensor(settings)],
+        sensors=[
+            landing_sensor(settings),
+            dead_runs_sensor(settings),
+            failed_runs_sensor(settings),
+        ],
         resources={"build": build_resource(settings)},
         executor=dg.in_process_executor,
     )

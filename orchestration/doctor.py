@@ -165,9 +165,11 @@ def _database(settings: Settings) -> str:
 
 
 def _seeds(_: Settings) -> str:
+    from orchestration.quality.boundaries import check_rules
     from orchestration.seeds.check import check_seeds
 
     rows = check_seeds(SEEDS_DIR)
+    check_rules()
     return f"{len(rows)} files with {sum(rows.values())} rows, {rows['tenants']} of them tenants"
 
 

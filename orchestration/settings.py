@@ -44,6 +44,11 @@ class Settings(BaseSettings):
         description="Passwords of an external database's logins beside that of its address.",
     )
 
+    failure_webhook_url: SecretStr | None = Field(
+        default=None,
+        description="Told by a POST of JSON when a run fails; the address is a secret.",
+    )
+
     @field_validator("home")
     @classmethod
     def _absolute_home(cls, home: Path) -> Path:

@@ -1,17 +1,19 @@
 """When builds run: every hour, at 02:00 in full, and when files land.
 
-All of them wait to be switched on in the UI (only the sensor that ends dead runs, and builds
-nothing, does not): a schedule that starts by itself would move a
+All of them wait to be switched on in the UI (only the sensors that end dead runs and tell of failed
+ones, and build nothing, do not): a schedule that starts by itself would move a
 warehouse that was built for a chosen instant to the present.
 """
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from hashlib import sha256
 
 import dagster as dg
 
-from orchestration.defs.failures import end_dead_runs
+from orchestration.alerts import RunFailure, tell
+from orchestration.defs.failures import end_dead_runs, innermost, is_interrupt
 from orchestration.ingest.contracts import read_contracts
 from orchestration.ingest.landing import Landing
 from orchestration.ingest.tenants import read_tenants
@@ -88,6 +90,35 @@ def dead_runs_sensor(settings: Settings) -> dg.SensorDefinition:
         return dg.SkipReason(f"Ended: {', '.join(ended)}" if ended else "No run is dead.")
 
     return dead_runs
+
+
+def failed_runs_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Tells of every run that failed, whether the UI, a schedule or the command line began it."""
+
+    @dg.run_failure_sensor(
+        name="failed_runs",
+        minimum_interval_seconds=SENSOR_SECONDS,
+        monitor_all_code_locations=True,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Tells of failed runs in failures.jsonl and at the webhook; builds nothing.",
+    )
+    def failed_runs(context: dg.RunFailureSensorContext) -> dg.SkipReason:
+        if is_interrupt(context.failure_event):
+            return dg.SkipReason("The run was interrupted by somebody who knows.")
+        run = context.dagster_run
+        errors = {
+            str(event.step_key): innermost(event.step_failure_data.error)
+            for event in context.get_step_failure_events()
+        }
+        failure = RunFailure(
+            run_id=run.run_id,
+            job=run.job_name,
+            failed_at=datetime.now(UTC),
+            errors=errors or {"": str(context.failure_event.message)},
+        )
+        return dg.SkipReason(tell(settings, failure))
+
+    return failed_runs
 
 
 def state_of_landing(settings: Settings) -> str | None:

@@ -8,18 +8,31 @@ from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject
 from dagster_dbt.asset_utils import DAGSTER_DBT_UNIQUE_ID_METADATA_KEY
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
-SCHEMA_OF_SEEDS = "seeds"
+FRESH_GROUPS = ("marts", "sync")
 
 
 class LayerTranslator(DagsterDbtTranslator):
     """Groups assets by the layer they stand in: seeds, staging, intermediate, marts, sync."""
 
-    def __init__(self) -> None:
+    def __init__(self, freshness: dg.FreshnessPolicy) -> None:
         super().__init__(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
+        self._freshness = freshness
+
+    def get_asset_spec(
+        self,
+        manifest: Mapping[str, Any],
+        unique_id: str,
+        project: DbtProject | None,
+    ) -> dg.AssetSpec:
+        """What readers and senders rely on has to be built in time."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        if spec.group_name not in FRESH_GROUPS:
+            return spec
+        return spec.replace_attributes(freshness_policy=self._freshness)
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """The schema that the dbt project gives to the resource."""

@@ -8,17 +8,21 @@ import dagster as dg
 from dagster_dbt import dbt_assets
 
 from orchestration.defs.dbt_events import LayerTranslator, selected_nodes, to_dagster_events
-from orchestration.settings import Settings
+from orchestration.defs.steps import DBT_STEP, RAW_CHECKS_STEP, SYNC_CHECKS_STEP
+from orchestration.ingest.contracts import read_contracts
+from orchestration.quality.freshness import EVERY, MARTS, read_cadences
+from orchestration.seeds.check import read_seeds
+from orchestration.seeds.declarations import read_declarations
+from orchestration.settings import DBT_PROJECT_DIR, SEEDS_DIR, Settings
 from orchestration.transform import TransformReport, project_fingerprint, transform_events
 from orchestration.warehouse.builds import OpenBuild
 
-DBT_STEP = "dbt_build"
 UNIT_TESTS = "resource_type:unit_test"
 
 
 def dbt_models(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefinition:
     """The whole project in one step: dbt orders its nodes itself."""
-    translator = LayerTranslator()
+    translator = LayerTranslator(marts_freshness())
 
     @dbt_assets(
         manifest=manifest,
@@ -46,9 +50,27 @@ def dbt_models(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefinit
             report = yield from _mapped(events, manifest, translator, context)
             build.record.details["transform"] = report.to_dict()
             report.require_success()
-        build.succeed("partial" if select else "whole")
+        is_checked = context.job_def.has_node_named(SYNC_CHECKS_STEP)
+        is_whole = not select and is_checked and context.job_def.has_node_named(RAW_CHECKS_STEP)
+        build.record.scope = "whole" if is_whole else "partial"
+        if not is_checked:
+            build.succeed(build.record.scope)
 
     return models
+
+
+def marts_freshness() -> dg.FreshnessPolicy:
+    """When Dagster says that marts and messages are late, by `seeds/freshness.csv`.
+
+    Raises:
+        SeedError: the seed cannot be used.
+    """
+    seeds = read_seeds(SEEDS_DIR, read_declarations(SEEDS_DIR))
+    cadence = read_cadences(seeds, read_contracts(DBT_PROJECT_DIR))[EVERY, MARTS]
+    return dg.FreshnessPolicy.time_window(
+        fail_window=cadence.every + cadence.slack,
+        warn_window=cadence.every if cadence.slack else None,
+    )
 
 
 def _mapped(

@@ -8,7 +8,9 @@ import dagster as dg
 from orchestration.activation.deliver import DeliveryReport, deliver, require_tenant
 from orchestration.activation.destinations.files import EXPORT, write_export
 from orchestration.activation.message import OUTPUTS, SYNC_SCHEMA
-from orchestration.activation.send import SendReport, send
+from orchestration.activation.report import SendReport
+from orchestration.activation.send import send
+from orchestration.defs.quality import SETTLED
 from orchestration.settings import Settings
 
 OUTPUTS_STEP = "deliver"
@@ -48,7 +50,7 @@ def output_assets(
     ]
     export = dg.AssetSpec(
         EXPORT_ASSET,
-        deps=[dg.AssetKey(["marts", EXPORT])],
+        deps=[dg.AssetKey(["marts", EXPORT]), *SETTLED],
         group_name="outputs",
         description="Whom a tenant may contact, as CSV, JSON Lines and Parquet; live only.",
         kinds={"python"},

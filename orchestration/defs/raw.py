@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from orchestration.defs.models import DBT_STEP
+from orchestration.defs.steps import DBT_STEP, RAW_CHECKS_STEP
 from orchestration.settings import Settings
 from orchestration.warehouse.builds import OpenBuild
 from orchestration.warehouse.database import engine
@@ -52,7 +52,7 @@ def raw_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
             "problems": facts["problems"],
         }
         build.record.details["erasures"] = [receipt.to_dict() for receipt in receipts]
-        if not context.job_def.has_node_named(DBT_STEP):
+        if not any(map(context.job_def.has_node_named, (RAW_CHECKS_STEP, DBT_STEP))):
             build.succeed("none")
         counts: dict[str, Counter[str]] = {name: Counter() for name in sources}
         for file in report.files:

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from orchestration.activation.redemptions import decide_redemptions
+from orchestration.defs.quality import SETTLED
 from orchestration.settings import Settings
 
 DECISIONS = dg.AssetSpec(
@@ -18,7 +19,7 @@ def redemption_decisions(settings: Settings) -> dg.AssetsDefinition:
     """The decisions on open requests; the next build reads them."""
 
     @dg.asset(
-        deps=[dg.AssetKey(["marts", "reward_redemptions"])],
+        deps=[dg.AssetKey(["marts", "reward_redemptions"]), *SETTLED],
         group_name="outbox",
         kinds={"python"},
         required_resource_keys={"build"},

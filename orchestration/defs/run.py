@@ -15,7 +15,7 @@ from dagster._core.instance.ref import InstanceRef
 
 from orchestration.activation.deliver import DeliveryReport, require_tenant
 from orchestration.activation.message import OUTPUTS, SYNC_SCHEMA
-from orchestration.activation.send import SendReport
+from orchestration.activation.report import SendReport
 from orchestration.defs.automation import JOB
 from orchestration.defs.failures import (
     DELIVERY_TAG,

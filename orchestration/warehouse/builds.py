@@ -103,7 +103,8 @@ class OpenBuild:
         """What the build before this one covered, or None where this one must derive everything.
 
         A partial derivation stands on a whole one that succeeded: at no later instant, by the same
-        project, and on tables that nobody rebuilt since. After anything else all is derived anew.
+        project, and on tables that nobody rebuilt since. After anything else all is derived anew. A
+        load, and a build that the checks of what was loaded stopped, have changed no table.
         What this build itself covers is recorded for the next.
 
         Args:
@@ -118,7 +119,10 @@ class OpenBuild:
             from (
                 select as_of, verdict, details
                 from ops.builds
-                where build_id <> %(build_id)s
+                where
+                    build_id <> %(build_id)s
+                    -- one that ended before it transformed has changed no table
+                    and (details ? 'covers' or verdict in ('running', 'interrupted'))
                 order by started_at desc, build_id
                 limit 1
             ) as build_before

@@ -163,7 +163,15 @@ def add_candidates(connection: sqlalchemy.Connection, *names: str) -> None:
     clone(
         connection,
         "intermediate.int_winback__candidates",
-        *({"campaign_id": CAMPAIGN, "customer_id": name, "is_held_out": False} for name in names),
+        *(
+            {
+                "campaign_id": CAMPAIGN,
+                "customer_id": name,
+                "message_id": f"winback-{name}",
+                "is_held_out": False,
+            }
+            for name in names
+        ),
     )
 
 

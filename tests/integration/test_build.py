@@ -29,8 +29,9 @@ from orchestration.cli import app
 from orchestration.defs.automation import JOB
 from orchestration.defs.event_log import EventLog
 from orchestration.defs.models import DBT_STEP
+from orchestration.ingest.contracts import read_contracts
 from orchestration.services import prepare_dagster_home
-from orchestration.settings import Settings
+from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.transform import (
     NodeResult,
     TransformError,
@@ -97,7 +98,13 @@ def test_a_build_succeeds_and_says_where_the_time_went(
     assert (report.build.verdict, report.build.scope) == ("succeeded", "whole")
     assert report.build.as_of == AS_OF
     assert set(report.tests) == {"pass"}
-    assert set(report.seconds_per_step) == {"start", "load", "transform", "finish"}
+    steps = {"start", "load", "check_raw", "transform", "check_sync", "finish"}
+    assert set(report.seconds_per_step) == steps
+    assert report.warnings == []
+    assert {name: found["errors"] for name, found in report.quality.items()} == {
+        "raw": 0,
+        "sync": 0,
+    }
     assert sum(report.seconds_per_step.values()) == pytest.approx(report.seconds, abs=0.1)
     assert {"customers", "orders", "tenants"} <= set(report.seconds_per_model)
     assert set(report.written) == {f"{output}_outputs" for output in OUTPUTS}
@@ -123,8 +130,9 @@ def test_the_ui_sees_the_run_its_assets_and_its_checks(
     built = {event.asset_key for event in happened if event.is_step_materialization}
     loaded = [one for one in manifest["sources"].values() if one["source_name"] == "raw"]
     assert len(built) == len(report.seconds_per_model) + len(loaded) + len(OUTPUTS) + 1
+    contracts = read_contracts(DBT_PROJECT_DIR)
     evaluated = [event for event in happened if event.event_type_value == "ASSET_CHECK_EVALUATION"]
-    assert len(evaluated) == report.tests["pass"]
+    assert len(evaluated) == report.tests["pass"] + 2 * len(contracts) + len(OUTPUTS)
     assert all(event.asset_check_evaluation_data.passed for event in evaluated)
 
 
@@ -444,6 +452,21 @@ def test_only_a_whole_build_that_succeeded_is_ground_to_go_on_from(
             between.fail("the disk is full")
         elif scope != "interrupted":
             between.succeed(scope)
+    assert covered(built_database) is None
+
+
+def test_a_build_that_ended_before_it_transformed_takes_no_ground_away(
+    built_database: sqlalchemy.Engine,
+) -> None:
+    """Prevents hours of deriving everything anew because a check stopped an implausible load."""
+    last_load = value_of(built_database, "select max(load_id) from ops.loads")
+    with building(built_database, AS_OF) as stopped:
+        stopped.fail("check_raw: implausible")
+    with building(built_database, AS_OF) as loaded:
+        loaded.succeed("none")
+    assert covered(built_database) == Coverage(last_load, AS_OF)
+    with building(built_database, AS_OF):
+        """Interrupted: nobody knows how far it came."""
     assert covered(built_database) is None
 
 

@@ -42,12 +42,17 @@ def test_two_processes_migrate_a_new_database_at_the_same_time(empty_database: s
             "ops.alembic_version",
             "ops.loads",
             "ops.builds",
+            "ops.erasures",
+            "ops.erased_identifiers",
+            "ops.erasure_key",
+            "ops.shared_identifiers",
             "raw.rejected_rows",
             "raw.phone_numbers",
             "outbox.deliveries",
             "outbox.redemption_decisions",
             "outbox.campaign_enrolments",
             "outbox.gift_codes",
+            "outbox.profile_deletions",
             "outbox.switches",
         }
     for engine in engines:

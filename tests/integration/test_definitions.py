@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
 from orchestration import transform
 from orchestration.activation.message import OUTPUTS
@@ -14,7 +16,8 @@ from orchestration.definitions import make_definitions
 from orchestration.defs.automation import landing_sensor
 from orchestration.defs.dbt_events import attach_singular_tests
 from orchestration.defs.outputs import EXPORT_ASSET
-from orchestration.settings import Settings
+from orchestration.ingest.contracts import read_contracts
+from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.transform import load_manifest, load_manifest_json
 from orchestration.warehouse.builds import building, latest_build
 from orchestration.warehouse.database import engine
@@ -37,12 +40,47 @@ def test_every_model_is_an_asset_and_every_data_test_a_check(settings: Settings)
     assert names == tables | sources | {EXPORT_ASSET, *(f"{output}_outputs" for output in OUTPUTS)}
     tests = {node["name"] for node in nodes if node["resource_type"] == "test"}
     checks = {key.name: key for key in graph.asset_check_keys}
-    assert set(checks) == tests
+    assert set(checks) == tests | {"expectations", "freshness"}
     assert manifest["unit_tests"]
     for node in nodes:
         if node["resource_type"] == "test":
             check = graph.get(checks[node["name"]])
             assert check.blocking is (node["config"]["severity"].lower() == "error")
+
+
+def test_every_source_and_message_is_held_against_expectations(settings: Settings) -> None:
+    """Prevents a source or sync model that slips through a boundary, and a check of one that lets
+    the steps after it begin before it has ended."""
+    graph = make_definitions(settings).resolve_asset_graph()
+    contracts = read_contracts(DBT_PROJECT_DIR)
+    raw = {dg.AssetKey(["raw", source]) for source in contracts}
+    sync = {key for key in graph.get_all_asset_keys() if graph.get(key).group_name == "sync"}
+    checks = {(key.asset_key, key.name): graph.get(key) for key in graph.asset_check_keys}
+    expected = {key for key, name in checks if name == "expectations"}
+    assert expected == raw | sync
+    assert all(checks[key, "expectations"].blocking for key in expected)
+    assert {key for key, name in checks if name == "freshness"} == raw
+    for key in graph.get_all_asset_keys():
+        asset = graph.get(key)
+        reads_marts = any(graph.get(one).group_name == "marts" for one in asset.parent_keys)
+        if asset.group_name in ("outbox", "outputs") and reads_marts:
+            # the build has its verdict only when its messages are checked
+            assert sync <= asset.parent_keys
+
+
+def test_marts_and_messages_have_a_time_by_which_they_are_built(settings: Settings) -> None:
+    """Prevents dashboards that show last week without a word in the UI."""
+    graph = make_definitions(settings).resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        asset = graph.get(key)
+        policy = asset.freshness_policy
+        if asset.group_name in ("marts", "sync"):
+            assert isinstance(policy, TimeWindowFreshnessPolicy)
+            assert policy.fail_window.to_timedelta() == timedelta(hours=26)
+            assert policy.warn_window is not None
+            assert policy.warn_window.to_timedelta() == timedelta(hours=24)
+        else:
+            assert policy is None
 
 
 def test_the_graph_leads_from_files_to_outputs(settings: Settings) -> None:

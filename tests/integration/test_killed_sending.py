@@ -36,11 +36,12 @@ FAILURES: tuple[Failure, ...] = (
 )
 DELIVER = f"""
 from datetime import UTC, datetime
+from orchestration.activation import courier
 from orchestration.activation import send as engine
 from orchestration.activation.destinations import DESTINATIONS
 from orchestration.activation.rates import Limits
 from orchestration.settings import get_settings
-engine.PAGE = {PAGE}
+courier.PAGE = {PAGE}
 limits = dict.fromkeys(DESTINATIONS["klaviyo"].limits, Limits())
 world = engine.World(lambda: datetime(2026, 7, 1, 1, tzinfo=UTC), lambda _: None, limits, 5.0)
 print("ready", flush=True)

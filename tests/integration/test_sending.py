@@ -19,7 +19,7 @@ import sqlalchemy
 from pyarrow import parquet
 from sqlalchemy import text
 
-from orchestration.activation import outbox, switches
+from orchestration.activation import courier, outbox, switches
 from orchestration.activation import send as engine_module
 from orchestration.activation.deliver import deliver
 from orchestration.activation.destinations import DESTINATIONS
@@ -28,7 +28,8 @@ from orchestration.activation.gate import GateClosed
 from orchestration.activation.message import OUTPUTS
 from orchestration.activation.outbox import SendingError, replay_rejected
 from orchestration.activation.rates import Limits
-from orchestration.activation.send import SendReport, World, send
+from orchestration.activation.report import SendReport
+from orchestration.activation.send import World, send
 from orchestration.build import BuildReport
 from orchestration.cli import main
 from orchestration.defs.failures import DELIVERY_TAG
@@ -180,7 +181,8 @@ def test_what_a_dry_run_showed_is_sent_once(
     first = send_now(built)
     second = send_now(built)
     assert first.is_complete
-    assert first.total("sent") + first.total("skipped") == shown.total("written")
+    decided = ("sent", "skipped", "rejected")
+    assert sum(map(first.total, decided)) == shown.total("written")
     reasons = {reason for one in first.purposes.values() for reason in one.skipped}
     assert reasons <= {"erased", "never_added"}
     assert (second.total("sent"), second.total("left")) == (0, 0)
@@ -191,7 +193,7 @@ def test_what_a_dry_run_showed_is_sent_once(
         rows = connection.execute(
             text(
                 "select tenant_id, state, attempts, sent_at, count(*) from outbox.deliveries "
-                "where state not in ('dry_run', 'skipped') group by 1, 2, 3, 4"
+                "where state not in ('dry_run', 'skipped', 'rejected') group by 1, 2, 3, 4"
             )
         ).all()
     assert [tuple(row[:4]) for row in rows] == [(TENANT, "accepted", 1, NOW)]
@@ -233,7 +235,7 @@ def test_a_build_that_begins_meanwhile_ends_the_delivery(
     with bare.begin() as connection:
         add_people(connection, *names)
         add_news(connection, "points_expiring", NOW - HOUR, *names)
-    monkeypatch.setattr(engine_module, "PAGE", 2)
+    monkeypatch.setattr(courier, "PAGE", 2)
     builds = []
 
     def begin(_number: int) -> None:
@@ -334,9 +336,10 @@ CHANGES: dict[str, tuple[str, str]] = {
     ),
     "held-out": (
         "held_out",
-        "insert into outbox.campaign_enrolments select tenant_id, 'aurora-miss-you', customer_id, "
-        "'2026-06-30T00:00:00Z', true, gen_random_uuid(), now() from marts.customers "
-        "where email = :email",
+        "insert into outbox.campaign_enrolments (tenant_id, campaign_id, customer_id, message_id, "
+        "enrolled_at, is_held_out, build_id, created_at) select tenant_id, 'aurora-miss-you', "
+        "customer_id, 'winback-held-out', '2026-06-30T00:00:00Z', true, gen_random_uuid(), now() "
+        "from marts.customers where email = :email",
     ),
     "written-to-under-an-old-id": (
         "already_sent_to_an_old_id",
@@ -561,7 +564,7 @@ def test_what_is_loaded_during_the_delivery_is_seen_by_the_next_page(
     with bare.begin() as connection:
         add_people(connection, *names)
         add_news(connection, "points_expiring", NOW - HOUR, *names)
-    monkeypatch.setattr(engine_module, "PAGE", 2)
+    monkeypatch.setattr(courier, "PAGE", 2)
 
     def withdraw(number: int) -> None:
         if number == 1:
@@ -604,13 +607,13 @@ def test_a_switch_stops_a_delivery_that_runs(
     report = send_now(built, "loyalty")
     assert report.notes[0].startswith("klaviyo: stopped by hand since")
     assert "wrong discount" in report.notes[0]
-    assert report.total("sent") == len(server.events) == engine_module.CHUNK
+    assert report.total("sent") == len(server.events) == courier.CHUNK
     held_back = Counter(state for state, _ in states(bare).values())
-    assert held_back == {"accepted": engine_module.CHUNK, "waiting": 200 - engine_module.CHUNK}
+    assert held_back == {"accepted": courier.CHUNK, "waiting": 200 - courier.CHUNK}
     assert send_now(built, "loyalty").total("sent") == 0
     with bare.begin() as connection:
         assert switches.start(connection, TENANT, "klaviyo") == 1
-    assert send_now(built, "loyalty").total("sent") == 200 - engine_module.CHUNK
+    assert send_now(built, "loyalty").total("sent") == 200 - courier.CHUNK
     assert set(server.recordings.values()) == {1}
 
 
@@ -706,7 +709,7 @@ def test_a_destination_that_is_gone_is_left_alone_until_the_next_run(
     report = send_now(built, "loyalty", sleep=waits.append)
     assert not report.is_complete
     assert report.notes == ["klaviyo: the destination answered 500"]
-    assert server.requests < 1 + 8 * engine_module.THREADS + engine_module.THREADS
+    assert server.requests < 1 + 8 * courier.THREADS + courier.THREADS
     assert max(waits) == 64
     assert {state for state, _ in states(bare).values()} == {"unknown"}
     server.plan = lambda _number, _endpoint: None

@@ -1,4 +1,4 @@
-"""What the sender records about win-back campaigns, as the models of the next build read it."""
+"""What sending and forgetting leave behind, as the models of the next build read it."""
 
 import dagster as dg
 
@@ -13,6 +13,12 @@ RECORDS = [
         ["outbox", "deliveries"],
         group_name="outbox",
         description="What became of every message so far.",
+        kinds={"postgres"},
+    ),
+    dg.AssetSpec(
+        ["ops", "shared_identifiers"],
+        group_name="outbox",
+        description="What people who were forgotten shared with many others.",
         kinds={"postgres"},
     ),
 ]

@@ -17,7 +17,7 @@ from orchestration.warehouse.database import engine, known_passwords, migrate
 from orchestration.warehouse.errors import DatabaseUnavailable, JourneyError, StorageError
 
 PROGRESS_LOGGER = "orchestration"
-STEPS = ("erase", "load", "check_raw", "transform", "check_sync")
+STEPS = ("load", "check_raw", "transform", "check_sync")
 
 
 class BuildError(JourneyError):

@@ -1,5 +1,6 @@
 """The dbt project as assets: seeds, models, and every data test as a check."""
 
+import logging
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import Any
@@ -11,11 +12,14 @@ from orchestration.defs.dbt_events import LayerTranslator, selected_nodes, to_da
 from orchestration.defs.steps import DBT_STEP, RAW_CHECKS_STEP, SYNC_CHECKS_STEP
 from orchestration.ingest.contracts import read_contracts
 from orchestration.quality.freshness import EVERY, MARTS, read_cadences
-from orchestration.seeds.check import read_seeds
+from orchestration.seeds.check import check_seeds, read_seeds
 from orchestration.seeds.declarations import read_declarations
 from orchestration.settings import DBT_PROJECT_DIR, SEEDS_DIR, Settings
 from orchestration.transform import TransformReport, project_fingerprint, transform_events
 from orchestration.warehouse.builds import OpenBuild
+from orchestration.warehouse.database import engine
+
+logger = logging.getLogger(__name__)
 
 UNIT_TESTS = "resource_type:unit_test"
 
@@ -35,6 +39,9 @@ def dbt_models(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefinit
         build: OpenBuild = context.resources.build
         select = selected_nodes(context, models, manifest)
         with build.step("transform"):
+            check_seeds(SEEDS_DIR)
+            if not select:
+                _forget(build, settings)
             full_refresh = build.record.details["full_refresh"]
             covered = build.coverage_before(project_fingerprint())
             events = transform_events(
@@ -71,6 +78,16 @@ def marts_freshness() -> dg.FreshnessPolicy:
         fail_window=cadence.every + cadence.slack,
         warn_window=cadence.every if cadence.slack else None,
     )
+
+
+def _forget(build: OpenBuild, settings: Settings) -> None:
+    """Carry out what people have asked for, once it is known that the derivation can follow."""
+    from orchestration.privacy.erasure import erase_requested
+
+    receipts = erase_requested(engine(settings), settings)
+    build.record.details["erasures"] = [receipt.to_dict() for receipt in receipts]
+    for receipt in receipts:
+        logger.info("%s", receipt.explain())
 
 
 def _mapped(

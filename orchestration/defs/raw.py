@@ -37,11 +37,8 @@ def raw_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
     @dg.multi_asset(name="load_landing", specs=specs, required_resource_keys={"build"})
     def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         from orchestration.ingest.load import load_landing
-        from orchestration.privacy.erasure import erase_requested
 
         build: OpenBuild = context.resources.build
-        with build.step("erase"):
-            receipts = erase_requested(engine(settings), settings)
         with build.step("load"):
             report = load_landing(engine(settings), settings, _tell)
         facts = report.to_dict()
@@ -51,7 +48,6 @@ def raw_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
             "refused": [{"file": file.file, "error": file.error} for file in refused],
             "problems": facts["problems"],
         }
-        build.record.details["erasures"] = [receipt.to_dict() for receipt in receipts]
         if not any(map(context.job_def.has_node_named, (RAW_CHECKS_STEP, DBT_STEP))):
             build.succeed("none")
         counts: dict[str, Counter[str]] = {name: Counter() for name in sources}
@@ -63,8 +59,6 @@ def raw_assets(settings: Settings, manifest: Mapping[str, Any]) -> dg.AssetsDefi
             context.log.warning(f"{problem.file} {problem.problem}")
         for file in refused:
             context.log.warning(f"{file.file} refused: {file.error}")
-        for receipt in receipts:
-            logger.info("%s", receipt.explain())
         problems: dict[str, str | None] = {
             problem.file: problem.problem for problem in report.problems
         }

@@ -232,7 +232,7 @@ class _FileLoad:
             merge.finish()
             derivation.store(cursor, self.tenant.tenant_id)
             self._store_rejected(cursor, load_id, rejected)
-            forget_again(cursor, self.contract, self.tenant.tenant_id, load_id)
+            forget_again(cursor, self.contract, self.tenant.tenant_id, load_id, phones)
         result = self._result(
             "loaded",
             rows_read=merge.rows_loaded + merge.rows_unchanged + reader.rows_rejected,

@@ -16,7 +16,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -182,11 +182,16 @@ def request_erasure(
 
 
 def forget_again(
-    cursor: psycopg.Cursor[Any], contract: Contract, tenant_id: str, load_id: int
+    cursor: psycopg.Cursor[Any],
+    contract: Contract,
+    tenant_id: str,
+    load_id: int,
+    new_phones: Sequence[str],
 ) -> int:
     """Take out of one load what shows people who were forgotten before; returns the rows.
 
-    Rejected rows of the load that show such an e-mail lose their content.
+    Rejected rows of the load that show such an e-mail lose their content, and spellings of phones
+    that came with it go when no row shows them any more.
     """
     cursor.execute(
         "select max(before) from ops.erased_identifiers where tenant_id = %s", [tenant_id]
@@ -194,6 +199,33 @@ def forget_again(
     if (cursor.fetchone() or (None,))[0] is None:
         return 0
     forgotten = _scrub(cursor, contract, tenant_id, load_id)
+    if forgotten and new_phones:
+        shown = " union all ".join(
+            f"select {expression} as phone from {contract.table} where tenant_id = %(tenant_id)s"
+            for expression in contract.phones
+        )
+        cursor.execute(
+            f"""
+            delete from raw.phone_numbers
+            where
+                tenant_id = %(tenant_id)s
+                and phone = any(%(phones)s)
+                and exists (
+                    select 1
+                    from ops.erased_identifiers
+                    where
+                        erased_identifiers.tenant_id = phone_numbers.tenant_id
+                        and erased_identifiers.identifier_hash
+                        = {_hash("'phone'", "phone_numbers.e164")}
+                )
+                and not exists (
+                    select 1
+                    from ({shown}) as shown
+                    where phone_numbers.phone = shown.phone
+                )
+            """,
+            {"tenant_id": tenant_id, "phones": list(new_phones)},
+        )
     cursor.execute(
         f"""
         update raw.rejected_rows

@@ -266,6 +266,8 @@ def locked(database: sqlalchemy.Engine) -> Iterator[psycopg.Connection[Any]]:
         try:
             _settle_dead_builds(connection)
             yield connection
+            # the server may take a while to notice that a connection was closed
+            connection.execute("select pg_advisory_unlock(%s)", [BUILD_LOCK])
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable(
                 f"The connection that held the warehouse for this build was lost: {error}. "

@@ -33,8 +33,8 @@ def database(built: Settings) -> Iterator[sqlalchemy.Engine]:
 def build(database: sqlalchemy.Engine, settings: Settings) -> list[Receipt]:
     """What a build does, without Dagster."""
     with building(database, AS_OF) as opened:
-        receipts = erase_requested(database, settings)
         load_landing(database, settings)
+        receipts = erase_requested(database, settings)
         covered = opened.coverage_before(project_fingerprint())
         transform(settings, AS_OF, since=covered).require_success()
         opened.succeed("whole")
@@ -116,8 +116,8 @@ def test_somebody_forgotten_leaves_amounts_and_nothing_else(
     before, points_before = totals(database), points(database)
     request_erasure(database, TENANT, email=MARA.upper())
 
-    asked_in_files = build(database, built)
-    assert {receipt.outcome for receipt in asked_in_files} == {"erased"}
+    # this one finds out who the person is
+    assert build(database, built) == []
     receipts = build(database, built)
     assert [(one.tenant_id, one.outcome) for one in receipts] == [(TENANT, "erased")]
     assert receipts[0].rows["raw.shopify_orders"] > 0
@@ -163,7 +163,7 @@ def test_every_source_says_what_becomes_of_the_forgotten() -> None:
     for source, contract in read_contracts(DBT_PROJECT_DIR).items():
         assert bool(contract.erasure) == (source not in WITHOUT_PEOPLE), source
         rules = contract.erasure
-        if all(rule.becomes for rule in rules):
+        if rules and all(rule.becomes for rule in rules):
             emptied = {name for rule in rules for name in rule.becomes}
             named = {
                 column.name

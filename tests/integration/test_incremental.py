@@ -38,6 +38,7 @@ KEPT_STATE: dict[str, tuple[str, ...]] = {
     "segment_memberships": (),
     "customer_redirects": (),
     "customer_splits": (),
+    "sync_klaviyo__segment_memberships": (),
     "customer_segments": ("customer_count",),
 }
 """What remembers earlier builds on purpose: whole tables, or columns of a table."""

@@ -401,4 +401,10 @@ def test_a_broken_message_stops_everything_after_the_marts(
     assert late
     assert {one.severity for one in late} == {dg.AssetCheckSeverity.WARN}
     started = {event.step_key for event in happened if event.event_type_value == "STEP_START"}
-    assert started == {"load_landing", "check_raw", "dbt_build", "check_sync"}
+    assert started == {
+        "load_landing",
+        "check_raw",
+        "outbox__gift_codes",
+        "dbt_build",
+        "check_sync",
+    }

@@ -48,6 +48,7 @@ DBT_FOLDERS = (
 DBT_SUFFIXES = (".sql", ".yml", ".yaml", ".csv", ".md")
 DERIVING_SUFFIXES = (".sql", ".csv", ".yml")
 RESULT_EVENTS = ("LogModelResult", "LogSeedResult", "LogSnapshotResult", "LogTestResult")
+TABLES = ("seed", "model", "snapshot")
 START_EVENT = "LogStartLine"
 ONLY_WHOLE = ("--exclude-resource-type", "seed", "--exclude", "test_name:is_key")
 """Left out where little is derived: with other seeds all would be, and raw refuses a second key."""
@@ -140,9 +141,7 @@ class TransformReport:
             "seconds": round(self.seconds, 3),
             "parse_seconds": round(self.parse_seconds, 3),
             "seconds_per_model": {
-                node.name: node.seconds
-                for node in self.nodes
-                if node.resource_type not in ("test", "operation")
+                node.name: node.seconds for node in self.nodes if node.resource_type in TABLES
             },
             "tests": dict(sorted(Counter(test.status for test in tests).items())),
             "tests_seconds": round(sum(test.seconds for test in tests), 3),
@@ -269,7 +268,7 @@ def list_tables(settings: Settings, select: str) -> set[str]:
 
     manifest = load_manifest(settings)
     arguments = ["list", "--select", select, "--output", "json", "--output-keys", "unique_id"]
-    for resource_type in ("seed", "model", "snapshot"):
+    for resource_type in TABLES:
         arguments += ["--resource-type", resource_type]
     with dbt_environment(settings):
         outcome = dbtRunner(manifest).invoke([*arguments, *_common_arguments(settings)])

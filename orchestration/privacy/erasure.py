@@ -731,13 +731,26 @@ def _forget_customer(
             set customer_id = %(new_id)s
             where tenant_id = %(tenant_id)s and customer_id = any(%(customer_ids)s)
         """,
+        # a stay that a build has begun after the request should not have been
         "marts.segment_memberships": """
+            with gone as (
+                delete from marts.segment_memberships
+                where
+                    tenant_id = %(tenant_id)s
+                    and customer_id = any(%(customer_ids)s)
+                    and removed_at is null
+                    and added_at >= %(requested_at)s
+            )
+
             update marts.segment_memberships
             set
                 customer_id = %(new_id)s,
-                removed_at = coalesce(removed_at, greatest(added_at, %(requested_at)s)),
+                removed_at = coalesce(removed_at, %(requested_at)s),
                 exit_reason = case when removed_at is null then 'erased' else exit_reason end
-            where tenant_id = %(tenant_id)s and customer_id = any(%(customer_ids)s)
+            where
+                tenant_id = %(tenant_id)s
+                and customer_id = any(%(customer_ids)s)
+                and (removed_at is not null or added_at < %(requested_at)s)
         """,
         "marts.customer_redirects": """
             delete from marts.customer_redirects

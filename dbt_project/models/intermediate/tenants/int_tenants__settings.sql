@@ -13,6 +13,7 @@
     'points_per_unit',
     'points_sign_up',
     'points_review',
+    'points_birthday',
     'points_expiry_months',
     'reward_expiry_days',
     'referral_points_percent',

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from orchestration.build import BuildReport
 from orchestration.warehouse.database import engine_for, parse_url
 from orchestration.warehouse.postgres import EmbeddedServer
-from tests.conftest import BUILT_TEMPLATE, fresh_database, set_environment
+from tests.conftest import BUILT_TEMPLATE, environment, fresh_database, set_environment
 from tests.destinations.people import TENANT, add_news, add_people, forget_everybody, keep, restore
 from tests.destinations.server import Destinations, Failure
 
@@ -59,9 +59,7 @@ def database(
 ) -> Iterator[sqlalchemy.Engine]:
     """A built warehouse without messages."""
     for address in fresh_database(server, BUILT_TEMPLATE):
-        set_environment(
-            monkeypatch, JOURNEY_HOME=str(tmp_path / "home"), JOURNEY_DATABASE_URL=address
-        )
+        set_environment(monkeypatch, **environment(server, tmp_path / "home", address))
         made = engine_for(parse_url(address))
         with made.begin() as connection:
             keep(connection)

@@ -37,7 +37,8 @@ from orchestration.settings import SEEDS_DIR, Settings, get_settings
 from orchestration.warehouse.builds import building
 from orchestration.warehouse.database import engine_for, parse_url
 from orchestration.warehouse.postgres import EmbeddedServer
-from tests.conftest import BUILT_TEMPLATE, fresh_database, set_environment
+from orchestration.warehouse.roles import SENDER
+from tests.conftest import BUILT_TEMPLATE, environment, fresh_database, set_environment
 from tests.destinations.people import (
     CAMPAIGN,
     TENANT,
@@ -97,13 +98,16 @@ def shared(
 
 @pytest.fixture
 def built(
-    shared: tuple[str, sqlalchemy.Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: EmbeddedServer,
+    shared: tuple[str, sqlalchemy.Engine],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Settings:
     """Settings of the warehouse as it was built."""
     address, database = shared
     with database.begin() as connection:
         restore(connection)
-    set_environment(monkeypatch, JOURNEY_HOME=str(tmp_path / "home"), JOURNEY_DATABASE_URL=address)
+    set_environment(monkeypatch, **environment(server, tmp_path / "home", address))
     return get_settings()
 
 
@@ -197,6 +201,26 @@ def test_what_a_dry_run_showed_is_sent_once(
             )
         ).all()
     assert [tuple(row[:4]) for row in rows] == [(TENANT, "accepted", 1, NOW)]
+
+
+def test_a_machine_may_know_the_sender_only(
+    server: EmbeddedServer, built: Settings, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a machine that must hold the builder's password, which opens everything."""
+    destinations = serve()
+    assert built.database_url is not None
+    address = parse_url(built.database_url.get_secret_value()).set(
+        drivername="postgresql", username=SENDER, password=server.credentials()[SENDER]
+    )
+    set_environment(
+        monkeypatch,
+        JOURNEY_HOME=str(built.home),
+        JOURNEY_DATABASE_URL=address.render_as_string(hide_password=False),
+    )
+    settings = get_settings()
+    assert deliver(settings, tenant=TENANT).total("written") > 0
+    assert send_now(settings).total("sent") == arrived(destinations) > 50
+    assert write_export(settings, TENANT, NOW).rows > 0
 
 
 def test_no_request_leaves_unless_the_latest_build_vouches(

@@ -26,6 +26,7 @@ from orchestration.activation.gate import require_fresh, require_success
 from orchestration.settings import Settings
 from orchestration.warehouse.builds import hold_still
 from orchestration.warehouse.database import engine
+from orchestration.warehouse.roles import SENDER
 from orchestration.warehouse.storage import make_folder, writing_to
 
 NAME = "files"
@@ -82,7 +83,7 @@ def write_export(settings: Settings, tenant_id: str, now: datetime | None = None
         StorageError: the folder cannot be written.
     """
     require_tenant(tenant_id)
-    database = engine(settings)
+    database = engine(settings, SENDER)
     try:
         with database.begin() as connection:
             hold_still(connection)

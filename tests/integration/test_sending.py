@@ -44,7 +44,7 @@ from tests.destinations.people import (
     TENANT,
     add_candidates,
     add_invitations,
-    add_move,
+    add_moves,
     add_news,
     add_people,
     clone,
@@ -803,28 +803,110 @@ def test_lists_are_kept_by_difference(
     remove_all = "delete from sync.sync_klaviyo__segment_memberships"
     with bare.begin() as connection:
         add_people(connection, "new", "was-never-there", "comes-back")
-        add_move(connection, "add_to_list", NOW - DAY, "new")
-        add_move(connection, "add_to_list", NOW - DAY, "comes-back")
-        add_move(connection, "remove_from_list", NOW - DAY, "was-never-there")
+        add_moves(connection, "add_to_list", NOW - DAY, "new")
+        add_moves(connection, "add_to_list", NOW - DAY, "comes-back")
+        add_moves(connection, "remove_from_list", NOW - DAY, "was-never-there")
     report = send_now(built, "segments")
     assert (report.total("sent"), report.total("skipped")) == (2, 1)
     assert states(bare)["remove_from_list-was-never-there-1"] == ("skipped", "never_added")
-
-    def members() -> set[str]:
-        of_profile = {profile_id: email for email, profile_id in server.profiles.items()}
-        return {of_profile[one] for one in server.lists["L"]}
-
-    assert members() == {email_of("new"), email_of("comes-back")}
+    assert server.members("L") == {email_of("new"), email_of("comes-back")}
     run_sql(bare, remove_all)
     with bare.begin() as connection:
-        add_move(connection, "remove_from_list", NOW - HOUR, "comes-back")
+        add_moves(connection, "remove_from_list", NOW - HOUR, "comes-back")
     assert send_now(built, "segments").total("sent") == 1
-    assert members() == {email_of("new")}
+    assert server.members("L") == {email_of("new")}
     run_sql(bare, remove_all)
     with bare.begin() as connection:
-        add_move(connection, "add_to_list", NOW - HOUR, "comes-back", spell=2)
+        add_moves(connection, "add_to_list", NOW - HOUR, "comes-back", spell=2)
     assert send_now(built, "segments").total("sent") == 1
-    assert members() == {email_of("new"), email_of("comes-back")}
+    assert server.members("L") == {email_of("new"), email_of("comes-back")}
+
+
+def test_moves_of_one_list_leave_in_one_request(
+    built: Settings, bare: sqlalchemy.Engine, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a segment that takes hours because each member is a request, a request that is
+    larger than Klaviyo takes, and members that end on the list of another segment."""
+    server = serve()
+    names = [f"p{number:04}" for number in range(1_003)]
+    monkeypatch.setattr(courier, "PAGE", 2_000)
+    with bare.begin() as connection:
+        add_people(connection, *names)
+        add_moves(connection, "add_to_list", NOW - DAY, *names)
+        add_moves(connection, "add_to_list", NOW - DAY, *names[:2], list_id="M")
+    assert send_now(built, "segments").total("sent") == 1_005
+    assert server.moves == [("POST", "L", 1_000), ("POST", "L", 3), ("POST", "M", 2)]
+    assert server.members("L") == {email_of(name) for name in names}
+    run_sql(bare, "delete from sync.sync_klaviyo__segment_memberships")
+    with bare.begin() as connection:
+        add_moves(connection, "remove_from_list", NOW - HOUR, *names[1:])
+        add_moves(connection, "add_to_list", NOW - HOUR, names[2], list_id="M")
+    assert send_now(built, "segments").total("sent") == 1_003
+    assert server.moves[3:] == [("DELETE", "L", 1_000), ("DELETE", "L", 2), ("POST", "M", 1)]
+    assert server.members("L") == {email_of(names[0])}
+    assert server.members("M") == {email_of(name) for name in names[:3]}
+
+
+def test_members_whom_klaviyo_does_not_know_keep_nobody_off_a_list(
+    built: Settings, bare: sqlalchemy.Engine, serve: Serve
+) -> None:
+    """Prevents: one profile that is gone, and because of which a thousand others never get onto
+    their list; and a replay that puts people on a list whose segment they have left."""
+    server = serve()
+    names = [f"p{number:02}" for number in range(20)]
+    with bare.begin() as connection:
+        add_people(connection, *names)
+        add_moves(connection, "add_to_list", NOW - HOUR, *names)
+    gone = {"p07", "p08", "p19"}
+    server.vanished = {email_of(name) for name in gone}
+    report = send_now(built, "segments")
+    assert (report.total("sent"), report.total("rejected")) == (17, 3)
+    assert server.members("L") == {email_of(name) for name in names if name not in gone}
+    found = states(bare)
+    for name in sorted(gone):
+        state, reason = found[f"add_to_list-{name}-1"]
+        assert state == "rejected"
+        assert reason == f"answered 404: no profile {server.profiles[email_of(name)]}"
+    assert send_now(built, "segments").total("rejected") == 0
+    # one has left the segment meanwhile
+    run_sql(bare, "delete from sync.sync_klaviyo__segment_memberships where customer_id = 'p07'")
+    server.vanished.clear()
+    with bare.begin() as connection:
+        assert replay_rejected(connection, TENANT, "klaviyo", NOW) == 2
+    assert send_now(built, "segments").total("sent") == 2
+    assert server.members("L") == {email_of(name) for name in names if name != "p07"}
+
+
+def test_moves_whose_answer_never_came_are_repeated_together(
+    built: Settings, bare: sqlalchemy.Engine, serve: Serve
+) -> None:
+    """Prevents: a list that is one request short or long after a lost answer, and minutes of single
+    requests after a crash."""
+    names = [f"p{number:02}" for number in range(20)]
+    with bare.begin() as connection:
+        add_people(connection, *names)
+        add_moves(connection, "add_to_list", NOW - HOUR, *names)
+    for failure in ("drop_after", "error_after", "garbage", "drop_before"):
+        times = Counter[str]()
+
+        def fail_first(_number: int, endpoint: str, how: Any = failure, seen: Any = times) -> Any:
+            seen[endpoint] += 1
+            return how if endpoint == "lists" and seen[endpoint] == 1 else None
+
+        server = serve(plan=fail_first)
+        run_sql(bare, "delete from outbox.deliveries")
+        assert send_now(built, "segments").total("sent") == 20
+        assert len(server.members("L")) == 20
+        assert {count for _, _, count in server.moves} == {20}
+        assert server.per_endpoint["lists"] == 2
+    server = serve(plan=lambda _, endpoint: "error_after" if endpoint == "lists" else None)
+    run_sql(bare, "delete from outbox.deliveries")
+    assert not send_now(built, "segments").is_complete
+    assert {state for state, _ in states(bare).values()} == {"unknown"}
+    server.plan = lambda _number, _endpoint: None
+    server.moves.clear()
+    assert send_now(built, "segments").total("sent") == 20
+    assert server.moves == [("POST", "L", 20)]
 
 
 def test_a_code_is_made_once_whatever_becomes_of_the_answer(
@@ -943,7 +1025,7 @@ def test_a_live_delivery_from_the_command_line_shows_in_the_ui(
         add_candidates(connection, "a")
         add_invitations(connection, NOW - HOUR, "a")
         add_news(connection, "points_earned", NOW - HOUR, "a", "b")
-        add_move(connection, "add_to_list", NOW - HOUR, "b")
+        add_moves(connection, "add_to_list", NOW - HOUR, "b")
     monkeypatch.setenv("JOURNEY_MAX_BUILD_AGE_HOURS", "1000000")
     assert run_command("deliver", "--live", "--tenant", TENANT, "--json") == 0
     report = json.loads(capsys.readouterr().out)

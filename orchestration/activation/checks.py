@@ -389,7 +389,7 @@ def verdicts(candidates: str) -> str:
                             from pg_temp.unseen_refusals as refusals
                             where
                                 refusals.reason = 'email_not_subscribed'
-                                and messages.email = refusals.email
+                                and messages.email = refusals.address
                         )
                     )
                     then 'email_not_subscribed'
@@ -402,7 +402,7 @@ def verdicts(candidates: str) -> str:
                             from pg_temp.unseen_refusals as refusals
                             where
                                 refusals.reason = 'email_suppressed'
-                                and messages.email = refusals.email
+                                and messages.email = refusals.address
                         )
                     )
                     then 'email_suppressed'
@@ -480,7 +480,7 @@ def _email(column: str) -> str:
 
 _UNSEEN_TABLES = (
     """
-    create temporary table if not exists unseen_refusals (email text, reason text)
+    create temporary table if not exists unseen_refusals (address text, reason text)
     """,
     """
     create temporary table if not exists unseen_purchases (
@@ -496,7 +496,8 @@ _UNSEEN_TABLES = (
 _UNSEEN_REFUSALS = f"""
     with statements as (
         select
-            {_email("email")} as email,
+            'email' as channel,
+            {_email("email")} as address,
             'consent_changes' as source,
             subscribed as is_subscribed,
             changed_at as stated_at
@@ -509,7 +510,21 @@ _UNSEEN_REFUSALS = f"""
 
         union all
 
-        select {_email("email")}, 'consent_changes', false, occurred_at
+        select 'sms', phone_numbers.e164, 'consent_changes', changes.subscribed, changes.changed_at
+        from raw.consent_changes as changes
+        inner join raw.phone_numbers as phone_numbers
+            on
+                changes.tenant_id = phone_numbers.tenant_id
+                and changes.phone = phone_numbers.phone
+        where
+            changes.tenant_id = :tenant_id
+            and changes._is_current
+            and changes.channel = 'sms'
+            and (changes._load_id > :covered or changes.changed_at > :as_of)
+
+        union all
+
+        select 'email', {_email("email")}, 'consent_changes', false, occurred_at
         from raw.touchpoints
         where
             tenant_id = :tenant_id
@@ -520,6 +535,7 @@ _UNSEEN_REFUSALS = f"""
         union all
 
         select
+            'email',
             {_email("email")},
             'klaviyo_profiles',
             email_consent = 'subscribed',
@@ -530,22 +546,46 @@ _UNSEEN_REFUSALS = f"""
             and _is_current
             and email_consent is not null
             and (_load_id > :covered or created > :as_of or email_consent_at > :as_of)
+
+        union all
+
+        select
+            'sms',
+            phone_numbers.e164,
+            'klaviyo_profiles',
+            profiles.sms_consent = 'subscribed',
+            coalesce(profiles.sms_consent_at, profiles.updated)
+        from raw.klaviyo_profiles as profiles
+        inner join raw.phone_numbers as phone_numbers
+            on
+                profiles.tenant_id = phone_numbers.tenant_id
+                and profiles.phone_number = phone_numbers.phone
+        where
+            profiles.tenant_id = :tenant_id
+            and profiles._is_current
+            and profiles.sms_consent is not null
+            and (
+                profiles._load_id > :covered
+                or profiles.created > :as_of
+                or profiles.sms_consent_at > :as_of
+            )
     ),
 
     ranked as (
         select
-            email,
+            channel,
+            address,
             is_subscribed,
             row_number() over (
-                partition by email, source order by stated_at desc, is_subscribed
+                partition by channel, address, source order by stated_at desc, is_subscribed
             ) as recency
         from statements
     )
 
-    insert into pg_temp.unseen_refusals (email, reason)
-    select email, 'email_not_subscribed'
+    insert into pg_temp.unseen_refusals (address, reason)
+    select address, channel || '_not_subscribed'
     from ranked
-    where recency = 1 and not is_subscribed and email is not null
+    where recency = 1 and not is_subscribed and address is not null
 
     union
 

@@ -1101,6 +1101,15 @@ def test_the_export_leaves_out_who_may_not_be_written_to(
     """Prevents: a list with people who withdrew after the build, cells that a spreadsheet runs, and
     formats that disagree."""
     names = {"plain": "Ada", "formula": "=1+1", "withdrew": "Ben", "withdrew-has-sms": "Cleo"}
+    # what each said about text messages after the build, to whom
+    texts = {
+        "no-texts": ("consent_changes", "false"),
+        "no-texts-at-klaviyo": ("klaviyo_profiles", "unsubscribed"),
+        "neither": ("consent_changes", "false"),
+        "texts-again": ("consent_changes", "true"),
+    }
+    names |= dict.fromkeys(texts, "Eve")
+    phones = {name: f"+4930{number}" for number, name in enumerate(("withdrew-has-sms", *texts))}
     with bare.begin() as connection:
         connection.execute(
             text(
@@ -1117,16 +1126,16 @@ def test_the_export_leaves_out_who_may_not_be_written_to(
                 {
                     "customer_id": name,
                     "email": email_of(name),
-                    "phone": "+49301" if name.endswith("sms") else None,
+                    "phone": phones.get(name),
                     "is_reachable_by_email": True,
-                    "is_reachable_by_sms": name.endswith("sms"),
+                    "is_reachable_by_sms": name in phones,
                     "first_name": names.get(name, "Dan"),
                     "lifetime_value": 12.5,
                 }
                 for name in (*names, "erased")
             ),
         )
-        for name in ("withdrew", "withdrew-has-sms"):
+        for name in ("withdrew", "withdrew-has-sms", "neither"):
             connection.execute(
                 text(
                     "insert into raw.consent_changes (tenant_id, id, email, channel, subscribed, "
@@ -1134,6 +1143,28 @@ def test_the_export_leaves_out_who_may_not_be_written_to(
                     ":email, 'email', false, '2026-07-01T00:30:00Z', 1, 1, now(), true)"
                 ),
                 {"id": name, "email": email_of(name)},
+            )
+        for name, (source, word) in texts.items():
+            written = phones[name].replace("+49", "0")
+            connection.execute(
+                text(
+                    "insert into raw.phone_numbers (tenant_id, phone, region, e164) "
+                    "values ('aurora', :written, 'DE', :phone)"
+                ),
+                {"written": written, "phone": phones[name]},
+            )
+            own, said = (
+                ("phone, channel, subscribed, changed_at", f"'sms', {word}")
+                if source == "consent_changes"
+                else ("phone_number, created, sms_consent, sms_consent_at", f"now(), '{word}'")
+            )
+            connection.execute(
+                text(
+                    f"insert into raw.{source} (tenant_id, id, {own}, _load_id, _line, "
+                    f"_loaded_at, _is_current) values ('aurora', :id, :phone, {said}, "
+                    "'2026-07-01T00:30:00Z', 1, 1, now(), true)"
+                ),
+                {"id": f"texts-{name}", "phone": written},
             )
         connection.execute(
             text(CHANGES["erased-by-email"][1]), {"email": email_of("erased"), "load": 1}
@@ -1151,9 +1182,17 @@ def test_the_export_leaves_out_who_may_not_be_written_to(
     }
     assert set(rows) == set(as_json) == set(as_parquet)
     assert len(rows) == report.rows
-    assert {*names, "erased"} & set(rows) == {"plain", "formula", "withdrew-has-sms"}
+    assert {*names, "erased"} - set(rows) == {"withdrew", "neither", "erased"}
     assert (rows["formula"]["first_name"], as_json["formula"]["first_name"]) == ("'=1+1", "=1+1")
-    assert (rows["withdrew-has-sms"]["email"], rows["withdrew-has-sms"]["phone"]) == ("", "+49301")
+    for name, email, phone in (
+        ("withdrew-has-sms", "", phones["withdrew-has-sms"]),
+        ("no-texts", email_of("no-texts"), ""),
+        ("no-texts-at-klaviyo", email_of("no-texts-at-klaviyo"), ""),
+        ("texts-again", email_of("texts-again"), phones["texts-again"]),
+    ):
+        assert (rows[name]["email"], rows[name]["phone"]) == (email, phone), name
+        assert as_json[name]["is_reachable_by_email"] is bool(email)
+        assert as_parquet[name]["is_reachable_by_sms"] is bool(phone)
     assert as_parquet["plain"]["lifetime_value"] == Decimal("12.50")
     with bare.begin() as connection:
         switches.stop(connection, TENANT, "files", "audit")

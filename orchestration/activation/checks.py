@@ -89,7 +89,14 @@ def read_campaigns(
         TenantsError: the file cannot be read; nothing is sent on a guess.
     """
     name = "winback_campaign_definitions"
-    columns = ("tenant_id", "campaign_id", "status", "ends_at", "max_recipients_per_run")
+    columns = (
+        "tenant_id",
+        "campaign_id",
+        "status",
+        "starts_at",
+        "ends_at",
+        "max_recipients_per_run",
+    )
     seed = read_seed(seeds / f"{name}.csv", f"seeds/{name}.csv", columns, more_columns=True)
     if seed.findings:
         raise TenantsError("\n".join(map(str, sorted(seed.findings))))
@@ -100,7 +107,9 @@ def read_campaigns(
         is_over = row["status"] == "completed" or (
             bool(row["ends_at"]) and instant(row["ends_at"]) <= now
         )
-        status = "ended" if is_over else "active" if row["status"] == "active" else "paused"
+        has_begun = not row["starts_at"] or instant(row["starts_at"]) <= now
+        is_active = row["status"] == "active" and has_begun
+        status = "ended" if is_over else "active" if is_active else "paused"
         remaining = int(row["max_recipients_per_run"]) - sent.get(row["campaign_id"], 0)
         campaigns.append(Campaign(row["campaign_id"], status, remaining))
     return campaigns
@@ -384,6 +393,8 @@ def verdicts(candidates: str) -> str:
                     messages.kind = 'marketing'
                     and (
                         not coalesce(customers.email_subscribed, false)
+                        -- consent is given for an address: nobody knows of this one any more
+                        or messages.email is distinct from customers.email
                         or exists (
                             select 1
                             from pg_temp.unseen_refusals as refusals
@@ -600,7 +611,11 @@ _UNSEEN_REFUSALS = f"""
 """
 _UNSEEN_PURCHASES = f"""
     with purchases as (
-        select email, phone, created_at as purchased_at
+        select
+            email,
+            phone,
+            customer ->> 'id' as shopify_customer_id,
+            created_at as purchased_at
         from raw.shopify_orders
         where
             tenant_id = :tenant_id
@@ -611,7 +626,7 @@ _UNSEEN_PURCHASES = f"""
 
         union all
 
-        select customer ->> 'email', customer ->> 'phone', created_at
+        select customer ->> 'email', customer ->> 'phone', null, created_at
         from raw.shopify_orders
         where
             tenant_id = :tenant_id
@@ -622,7 +637,7 @@ _UNSEEN_PURCHASES = f"""
 
         union all
 
-        select email, phone_number, created_at
+        select email, phone_number, null, created_at
         from raw.shop_orders
         where
             tenant_id = :tenant_id
@@ -632,7 +647,7 @@ _UNSEEN_PURCHASES = f"""
 
         union all
 
-        select email, null, created
+        select email, null, null, created
         from raw.eventbrite_orders
         where
             tenant_id = :tenant_id
@@ -641,7 +656,7 @@ _UNSEEN_PURCHASES = f"""
 
         union all
 
-        select email, mobile, "createdAt"
+        select email, mobile, null, "createdAt"
         from raw.humanitix_orders
         where
             tenant_id = :tenant_id
@@ -651,7 +666,7 @@ _UNSEEN_PURCHASES = f"""
 
         union all
 
-        select email, phone, occurred_at
+        select email, phone, shopify_customer_id, occurred_at
         from raw.touchpoints
         where
             tenant_id = :tenant_id
@@ -664,6 +679,13 @@ _UNSEEN_PURCHASES = f"""
     select 'email', {_email("email")}, max(purchased_at)
     from purchases
     where email is not null
+    group by 2
+
+    union all
+
+    select 'shopify_customer_id', shopify_customer_id, max(purchased_at)
+    from purchases
+    where shopify_customer_id is not null
     group by 2
 
     union all

@@ -30,7 +30,9 @@ MOST_MEMBERS = 1_000
 DISCOUNTS = ("discountCodeBasicCreate", "discountCodeFreeShippingCreate")
 LONGEST_STRING, MOST_PROPERTIES = 100_000, 400
 
-Failure = Literal["drop_before", "drop_after", "error_before", "error_after", "stall", "garbage"]
+Failure = Literal[
+    "drop_before", "drop_after", "error_before", "error_after", "stall", "garbage", "busy"
+]
 Windows = Mapping[str, tuple[int, int]]
 Plan = Callable[[int, str], Failure | None]
 Reply = tuple[int, object]
@@ -173,6 +175,8 @@ class Destinations:
             handler.hang_up()
         elif failure == "error_before":
             handler.answer(500, {"errors": [{"detail": "internal error"}]})
+        elif failure == "busy":
+            handler.answer(503, {"errors": [{"detail": "come back"}]}, {"Retry-After": "2"})
         else:
             with self._lock:
                 wait = self._seconds_to_wait(endpoint)

@@ -226,12 +226,15 @@ def test_a_machine_may_know_the_sender_only(
 def test_no_request_leaves_unless_the_latest_build_vouches(
     built: Settings, warehouse_database: sqlalchemy.Engine, serve: Serve
 ) -> None:
-    """Prevents: messages on the word of a build that is old, running, failed or interrupted."""
+    """Prevents: messages on the word of a build that is old, running, failed or interrupted, or
+    that tells the future."""
     server = serve()
     hours = built.max_build_age_hours
     too_late = AS_OF + timedelta(hours=hours, microseconds=1)
     with pytest.raises(GateClosed, match=r"26\.0 hours ago.*JOURNEY_MAX_BUILD_AGE_HOURS"):
         send_now(built, now=too_late)
+    with pytest.raises(GateClosed, match="which is yet to come"):
+        send_now(built, now=AS_OF - timedelta(microseconds=1))
     with building(warehouse_database, AS_OF), pytest.raises(GateClosed, match="is running"):
         send_now(built)
     with pytest.raises(GateClosed, match="was interrupted"):
@@ -357,6 +360,19 @@ CHANGES: dict[str, tuple[str, str]] = {
         "insert into raw.eventbrite_orders (tenant_id, id, email, created, changed, _load_id, "
         "_line, _loaded_at, _is_current) values ('aurora', 'x', :email, '2026-07-01T00:30:00Z', "
         "'2026-07-01T00:30:00Z', :load, 1, now(), true)",
+    ),
+    "bought-with-the-account": (
+        "purchased_since_enrolment",
+        "insert into marts.customer_identities (tenant_id, identifier_type, identifier, "
+        "customer_id, source, is_primary, seen_count) select tenant_id, 'shopify_customer_id', "
+        "'4711', customer_id, 'x', true, 1 from marts.customers where email = :email;"
+        "insert into raw.shopify_orders (tenant_id, id, customer, created_at, _load_id, _line, "
+        "_loaded_at, _is_current) values ('aurora', '4711', jsonb_build_object('id', 4711), "
+        "'2026-07-01T00:30:00Z', :load, 1, now(), true)",
+    ),
+    "moved-to-an-address-without-consent": (
+        "email_not_subscribed",
+        "update marts.customers set email = 'new@example.com' where email = :email",
     ),
     "held-out": (
         "held_out",
@@ -517,8 +533,8 @@ def test_a_campaign_obeys_its_seed_at_once(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """Prevents: a campaign that goes on until the next build although somebody paused it, lowered
-    its limit or ended it."""
+    """Prevents: a campaign that goes on until the next build although somebody paused it, put it
+    off, lowered its limit or ended it."""
     server = serve()
     names = [f"p{number}" for number in range(4)]
     with bare.begin() as connection:
@@ -530,8 +546,9 @@ def test_a_campaign_obeys_its_seed_at_once(
         change_seeds(monkeypatch, tmp_path / folder, lambda row: row.update(values))
         return send_now(built, "winback")
 
-    assert say("1", status="paused").total("sent") == 0
-    assert set(states(bare).values()) == {("waiting", "campaign_paused")}
+    for folder, closed in (("0", {"status": "paused"}), ("1", {"starts_at": "2026-07-02T00:00Z"})):
+        assert say(folder, **closed).total("sent") == 0
+        assert set(states(bare).values()) == {("waiting", "campaign_paused")}
     limited = say("2", max_recipients_per_run="1")
     assert (limited.total("sent"), limited.total("waiting")) == (1, 3)
     assert Counter(states(bare).values())[("waiting", "campaign_limit")] == 3
@@ -739,6 +756,28 @@ def test_a_destination_that_is_gone_is_left_alone_until_the_next_run(
     server.plan = lambda _number, _endpoint: None
     assert send_now(built, "loyalty").total("sent") == 150
     assert set(server.recordings.values()) == {1}
+
+
+def test_a_destination_that_asks_for_time_gets_it(
+    built: Settings, bare: sqlalchemy.Engine, serve: Serve
+) -> None:
+    """Prevents: a destination in trouble that is asked again before it wanted to be."""
+    with bare.begin() as connection:
+        add_people(connection, "p")
+        add_news(connection, "points_expiring", NOW - HOUR, "p")
+        connection.execute(
+            text("update sync.sync_klaviyo__loyalty_events set operation = 'single'")
+        )
+    server = serve(plan=lambda number, _: "busy" if number == 1 else None)
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        time.sleep(seconds)
+
+    assert send_now(built, "loyalty", sleep=wait).total("sent") == 1
+    assert sum(waits) > 1.5
+    assert server.per_endpoint["events"] == 2
 
 
 def test_wrong_credentials_stop_the_delivery_and_change_nothing(

@@ -140,7 +140,9 @@ class Caller:
             problem = f"no answer: {type(error).__name__} {error}".strip()
             return Answer(None, problem=problem, may_have_arrived=True)
         answer = Answer(response.status_code, dict(response.headers), response.content)
-        if answer.status == TOO_MANY_REQUESTS:
+        if answer.status == TOO_MANY_REQUESTS or (
+            response.status_code >= 500 and "retry-after" in response.headers
+        ):
             self._limiters[request.endpoint].pause(retry_after(answer, self._clock()))
         return replace(answer, may_have_arrived=response.status_code >= 500)
 

@@ -55,8 +55,14 @@ def require_fresh(build: Build, now: datetime, most: timedelta) -> None:
     """Do nothing when the build describes a present that is near enough to send by.
 
     Raises:
-        GateClosed: the build is too old; the message says how old, and what to do.
+        GateClosed: the build is too old, or describes a time to come; the message says which, and
+            what to do.
     """
+    if build.as_of > now:
+        raise GateClosed(
+            f"The latest build describes {build.as_of:%Y-%m-%d %H:%M:%S} UTC, which is yet to "
+            "come, so nothing is sent. Build the present: journey build"
+        )
     if now - build.as_of > most:
         hours = (now - build.as_of) / timedelta(hours=1)
         raise GateClosed(

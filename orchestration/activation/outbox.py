@@ -386,15 +386,26 @@ def count_left(
 def replay_rejected(
     connection: sqlalchemy.Connection, tenant_id: str, destination: str | None, now: datetime
 ) -> int:
-    """Let the next delivery try the dead letters again; returns how many messages."""
+    """Let the next delivery try the dead letters again; returns how many messages.
+
+    A list knows the present only: a move that a later one has replaced stays refused.
+    """
     statement = text(
-        """
+        f"""
         update outbox.deliveries
         set state = 'unknown', reason = 'replayed: ' || reason, updated_at = :now
         where
             tenant_id = :tenant_id
             and state = 'rejected'
             and (cast(:destination as text) is null or destination = :destination)
+            and (
+                purpose <> 'segment_membership'
+                or message_id in (
+                    select moves.message_id
+                    from {SYNC_SCHEMA}.{OUTPUTS["segments"]} as moves
+                    where moves.tenant_id = :tenant_id
+                )
+            )
         """
     )
     values = {"tenant_id": tenant_id, "destination": destination, "now": now}

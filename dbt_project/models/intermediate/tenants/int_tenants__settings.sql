@@ -1,4 +1,4 @@
-{{ config(unique_key=['tenant_id']) }}
+{{ config(unique_key=['tenant_id'], post_hook=admit_sender()) }}
 
 {% set settings = [
     'lead_at_risk_days',

@@ -1,8 +1,3 @@
-{{ config(
-    unique_key=['tenant_id', 'movement_id'],
-    indexes=[{'columns': ['tenant_id', 'customer_id', 'movement_number'], 'unique': true}],
-) }}
-
 with balances as (
     select * from {{ ref('int_loyalty__balances') }}
 ),

@@ -1,6 +1,7 @@
 {{ config(unique_key=['tenant_id', 'message_id']) }}
 
--- Everything that is or will be worth telling a member, with the time in which it is. News of a
+-- Everything that is or will be worth telling a member, with the time in which it is. What no longer
+-- is will never be again. News of a
 -- movement or a request stays the same message when its member turns out to be somebody else.
 with movements as (
     select * from {{ ref('int_loyalty__movements') }}
@@ -151,6 +152,7 @@ final as (
             expires_at,
             properties
         from {{ kind }}
+        where expires_at > {{ as_of() }}
         {%- if not loop.last %}
 
             union all

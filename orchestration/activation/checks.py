@@ -609,6 +609,7 @@ _UNSEEN_REFUSALS = f"""
         and email is not null
         and (_load_id > :covered or created > :as_of)
 """
+# what failed or was taken back is no purchase; what has yet to be paid is one: the person is back
 _UNSEEN_PURCHASES = f"""
     with purchases as (
         select
@@ -622,6 +623,7 @@ _UNSEEN_PURCHASES = f"""
             and _is_current
             and not coalesce(test, false)
             and cancelled_at is null
+            and coalesce(financial_status, '') not in ('voided', 'expired', 'refunded')
             and (_load_id > :covered or created_at > :as_of)
 
         union all
@@ -633,6 +635,7 @@ _UNSEEN_PURCHASES = f"""
             and _is_current
             and not coalesce(test, false)
             and cancelled_at is null
+            and coalesce(financial_status, '') not in ('voided', 'expired', 'refunded')
             and (_load_id > :covered or created_at > :as_of)
 
         union all
@@ -642,7 +645,7 @@ _UNSEEN_PURCHASES = f"""
         where
             tenant_id = :tenant_id
             and _is_current
-            and coalesce(status, '') not in ('cancelled', 'failed')
+            and coalesce(status, '') not in ('cancelled', 'failed', 'refunded')
             and (_load_id > :covered or created_at > :as_of)
 
         union all
@@ -652,6 +655,7 @@ _UNSEEN_PURCHASES = f"""
         where
             tenant_id = :tenant_id
             and _is_current
+            and coalesce(status, '') not in ('cancelled', 'deleted', 'abandoned', 'refunded')
             and (_load_id > :covered or created > :as_of)
 
         union all
@@ -662,6 +666,8 @@ _UNSEEN_PURCHASES = f"""
             tenant_id = :tenant_id
             and _is_current
             and not coalesce("isTest", false)
+            and coalesce(status, '') not in ('cancelled', 'failed')
+            and coalesce("financialStatus", '') <> 'refunded'
             and (_load_id > :covered or "createdAt" > :as_of)
 
         union all

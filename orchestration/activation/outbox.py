@@ -13,8 +13,9 @@
 
 Only `intended` may stand for a request under way, and only the holder of the tenant's lock makes
 it. So when a delivery begins, a message that is still `intended` belongs to one that was killed: it
-becomes `unknown`. An unknown message goes out again under the same message id, by a request of its
-own to an endpoint where a repeat does no harm. That is all that a crash needs.
+becomes `unknown`. An unknown message goes out again under the same message id, by a request of
+which a repeat does no harm: one of its own, or one that moves many members of a list. That is all
+that a crash needs.
 """  # noqa: E501
 
 # ruff: noqa: S608

@@ -77,6 +77,8 @@ class Destinations:
         self.plan = plan
         self.job_delay = job_delay
         self.before_answer = before_answer
+        self.patience = {"Retry-After": "2"}
+        """What it asks for when it is busy."""
         self.requests = 0
         self.per_endpoint: Counter[str] = Counter()
         self.times: dict[str, list[float]] = defaultdict(list)
@@ -176,7 +178,7 @@ class Destinations:
         elif failure == "error_before":
             handler.answer(500, {"errors": [{"detail": "internal error"}]})
         elif failure == "busy":
-            handler.answer(503, {"errors": [{"detail": "come back"}]}, {"Retry-After": "2"})
+            handler.answer(503, {"errors": [{"detail": "come back"}]}, self.patience)
         else:
             with self._lock:
                 wait = self._seconds_to_wait(endpoint)

@@ -54,7 +54,7 @@ courier.PAGE = {PAGE}
 limits = dict.fromkeys(DESTINATIONS["klaviyo"].limits, Limits())
 world = engine.World(lambda: datetime(2026, 7, 1, 1, tzinfo=UTC), lambda _: None, limits, 5.0)
 print("ready", flush=True)
-report = engine.send(get_settings(), "{TENANT}", ["segments", "loyalty"], world)
+report = engine.send(get_settings(), "{TENANT}", ["loyalty", "segments"], world)
 assert report.is_complete, report.notes
 """
 
@@ -121,7 +121,7 @@ def test_what_is_killed_sends_everything_once(
 
     def add() -> None:
         names = [f"p{len(wanted) + number:06}" for number in range(messages)]
-        movers = names[: messages // 4]
+        movers = names[: messages // 8]
         wanted.update(f"points_expiring-{name}" for name in names)
         members.update(map(email_of, movers))
         with database.begin() as connection:

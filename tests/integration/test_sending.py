@@ -409,7 +409,7 @@ def test_what_changed_since_the_build_is_seen_before_sending(
     case is one person, whose message is skipped for that reason while the others get theirs."""
     server = serve()
     with bare.begin() as connection:
-        everybody = (*CHANGES, "nothing-changed", "bought-long-ago", "came-back")
+        everybody = (*CHANGES, "nothing-changed", "bought-long-ago", "came-back", "gave-up")
         add_people(connection, *everybody)
         add_candidates(connection, *everybody)
         add_invitations(connection, NOW - HOUR, *everybody)
@@ -425,7 +425,17 @@ def test_what_changed_since_the_build_is_seen_before_sending(
                 values = {"load": load, "email": email_of(name)}
                 used = {key: value for key, value in values.items() if f":{key}" in statement}
                 connection.execute(text(statement), used)
-        # an order from before the enrolment, and a withdrawal that was taken back
+        # an order from before the enrolment, one that came to nothing, and a withdrawal that was
+        # taken back
+        connection.execute(
+            text(
+                "insert into raw.eventbrite_orders (tenant_id, id, email, status, created, "
+                "changed, _load_id, _line, _loaded_at, _is_current) values ('aurora', 'y', :email, "
+                "'abandoned', '2026-07-01T00:30:00Z', '2026-07-01T00:30:00Z', :load, 1, now(), "
+                "true)"
+            ),
+            {"email": email_of("gave-up"), "load": load},
+        )
         connection.execute(
             text(
                 "insert into raw.shop_orders (tenant_id, id, shop_id, email, status, created_at, "
@@ -449,7 +459,7 @@ def test_what_changed_since_the_build_is_seen_before_sending(
     assert {name: found[f"winback-{name}"] for name in CHANGES} == {
         name: ("skipped", reason) for name, (reason, _) in CHANGES.items()
     }
-    sent = {f"winback-{name}" for name in ("nothing-changed", "bought-long-ago", "came-back")}
+    sent = {f"winback-{name}" for name in everybody if name not in CHANGES}
     assert set(server.events) == sent
     (counts,) = report.purposes.values()
     assert counts.skipped == Counter(reason for reason, _ in CHANGES.values())
@@ -761,14 +771,20 @@ def test_a_destination_that_is_gone_is_left_alone_until_the_next_run(
 def test_a_destination_that_asks_for_time_gets_it(
     built: Settings, bare: sqlalchemy.Engine, serve: Serve
 ) -> None:
-    """Prevents: a destination in trouble that is asked again before it wanted to be."""
+    """Prevents: a destination in trouble that is asked again before it wanted to be, or for whose
+    sake a delivery stands still all day."""
     with bare.begin() as connection:
         add_people(connection, "p")
         add_news(connection, "points_expiring", NOW - HOUR, "p")
         connection.execute(
             text("update sync.sync_klaviyo__loyalty_events set operation = 'single'")
         )
-    server = serve(plan=lambda number, _: "busy" if number == 1 else None)
+    server = serve(plan=lambda number, _: "busy" if number <= 2 else None)
+    server.patience = {"Retry-After": "86400"}
+    report = send_now(built, "loyalty")
+    assert report.notes == ["klaviyo: the destination answered 503"]
+    assert server.requests == 1
+    server.patience = {"Retry-After": "2"}
     waits: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -777,7 +793,7 @@ def test_a_destination_that_asks_for_time_gets_it(
 
     assert send_now(built, "loyalty", sleep=wait).total("sent") == 1
     assert sum(waits) > 1.5
-    assert server.per_endpoint["events"] == 2
+    assert server.per_endpoint["events"] == 3
 
 
 def test_wrong_credentials_stop_the_delivery_and_change_nothing(

@@ -202,12 +202,16 @@ def test_what_a_dry_run_showed_is_sent_once(
 def test_no_request_leaves_unless_the_latest_build_vouches(
     built: Settings, warehouse_database: sqlalchemy.Engine, serve: Serve
 ) -> None:
-    """Prevents: messages on the word of a build that is old, running, failed or interrupted."""
+    """Prevents: messages on the word of a build that is old, of the future, running, failed or
+    interrupted."""
     server = serve()
     hours = built.max_build_age_hours
     too_late = AS_OF + timedelta(hours=hours, microseconds=1)
     with pytest.raises(GateClosed, match=r"26\.0 hours ago.*JOURNEY_MAX_BUILD_AGE_HOURS"):
         send_now(built, now=too_late)
+    too_early = AS_OF - timedelta(hours=hours, microseconds=1)
+    with pytest.raises(GateClosed, match=r"26\.0 hours ahead"):
+        send_now(built, now=too_early)
     with building(warehouse_database, AS_OF), pytest.raises(GateClosed, match="is running"):
         send_now(built)
     with pytest.raises(GateClosed, match="was interrupted"):

@@ -82,7 +82,8 @@ class Caller:
         import httpx
 
         self.is_down = False
-        """True when a request got no answer in the longest patience: nothing more is tried."""
+        """True when a request got no answer in the longest patience, or the destination wants more
+        patience than that: nothing more is tried."""
         self._account = account
         self._clock = clock
         self._sleep = sleep
@@ -140,9 +141,18 @@ class Caller:
             problem = f"no answer: {type(error).__name__} {error}".strip()
             return Answer(None, problem=problem, may_have_arrived=True)
         answer = Answer(response.status_code, dict(response.headers), response.content)
-        if answer.status == TOO_MANY_REQUESTS:
-            self._limiters[request.endpoint].pause(retry_after(answer, self._clock()))
+        if answer.status == TOO_MANY_REQUESTS or (
+            response.status_code >= 500 and "retry-after" in response.headers
+        ):
+            self._obey(request.endpoint, retry_after(answer, self._clock()))
         return replace(answer, may_have_arrived=response.status_code >= 500)
+
+    def _obey(self, endpoint: str, seconds: float) -> None:
+        """Let nothing begin there for so long; for longer than a run should last, try no more."""
+        if seconds > LONGEST_PAUSE_SECONDS:
+            self.is_down = True
+        else:
+            self._limiters[endpoint].pause(seconds)
 
 
 class _Tries:
@@ -156,7 +166,7 @@ class _Tries:
 
     def once(self) -> Answer:
         if self._caller.is_down:
-            problem = "the destination gave no answer to the requests before"
+            problem = "the destination gave no answer to the requests before, or asked for time"
             return Answer(None, problem=problem, may_have_arrived=self._may_have_arrived)
         answer = self._caller.try_once(self._request)
         self._may_have_arrived |= answer.may_have_arrived
@@ -190,7 +200,7 @@ def retry_after(answer: Answer, now: datetime) -> float:
             seconds = (parsedate_to_datetime(text) - now).total_seconds()
         except (ValueError, TypeError):
             seconds = 1.0
-    return min(max(seconds, 1.0), LONGEST_PAUSE_SECONDS)
+    return max(seconds, 1.0)
 
 
 def _is_local(host: str | None) -> bool:

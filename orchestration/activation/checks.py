@@ -89,7 +89,14 @@ def read_campaigns(
         TenantsError: the file cannot be read; nothing is sent on a guess.
     """
     name = "winback_campaign_definitions"
-    columns = ("tenant_id", "campaign_id", "status", "ends_at", "max_recipients_per_run")
+    columns = (
+        "tenant_id",
+        "campaign_id",
+        "status",
+        "starts_at",
+        "ends_at",
+        "max_recipients_per_run",
+    )
     seed = read_seed(seeds / f"{name}.csv", f"seeds/{name}.csv", columns, more_columns=True)
     if seed.findings:
         raise TenantsError("\n".join(map(str, sorted(seed.findings))))
@@ -100,7 +107,9 @@ def read_campaigns(
         is_over = row["status"] == "completed" or (
             bool(row["ends_at"]) and instant(row["ends_at"]) <= now
         )
-        status = "ended" if is_over else "active" if row["status"] == "active" else "paused"
+        has_begun = not row["starts_at"] or instant(row["starts_at"]) <= now
+        is_active = row["status"] == "active" and has_begun
+        status = "ended" if is_over else "active" if is_active else "paused"
         remaining = int(row["max_recipients_per_run"]) - sent.get(row["campaign_id"], 0)
         campaigns.append(Campaign(row["campaign_id"], status, remaining))
     return campaigns
@@ -384,12 +393,14 @@ def verdicts(candidates: str) -> str:
                     messages.kind = 'marketing'
                     and (
                         not coalesce(customers.email_subscribed, false)
+                        -- consent is given for an address: nobody knows of this one any more
+                        or messages.email is distinct from customers.email
                         or exists (
                             select 1
                             from pg_temp.unseen_refusals as refusals
                             where
                                 refusals.reason = 'email_not_subscribed'
-                                and messages.email = refusals.email
+                                and messages.email = refusals.address
                         )
                     )
                     then 'email_not_subscribed'
@@ -402,7 +413,7 @@ def verdicts(candidates: str) -> str:
                             from pg_temp.unseen_refusals as refusals
                             where
                                 refusals.reason = 'email_suppressed'
-                                and messages.email = refusals.email
+                                and messages.email = refusals.address
                         )
                     )
                     then 'email_suppressed'
@@ -480,7 +491,7 @@ def _email(column: str) -> str:
 
 _UNSEEN_TABLES = (
     """
-    create temporary table if not exists unseen_refusals (email text, reason text)
+    create temporary table if not exists unseen_refusals (address text, reason text)
     """,
     """
     create temporary table if not exists unseen_purchases (
@@ -496,7 +507,8 @@ _UNSEEN_TABLES = (
 _UNSEEN_REFUSALS = f"""
     with statements as (
         select
-            {_email("email")} as email,
+            'email' as channel,
+            {_email("email")} as address,
             'consent_changes' as source,
             subscribed as is_subscribed,
             changed_at as stated_at
@@ -509,7 +521,21 @@ _UNSEEN_REFUSALS = f"""
 
         union all
 
-        select {_email("email")}, 'consent_changes', false, occurred_at
+        select 'sms', phone_numbers.e164, 'consent_changes', changes.subscribed, changes.changed_at
+        from raw.consent_changes as changes
+        inner join raw.phone_numbers as phone_numbers
+            on
+                changes.tenant_id = phone_numbers.tenant_id
+                and changes.phone = phone_numbers.phone
+        where
+            changes.tenant_id = :tenant_id
+            and changes._is_current
+            and changes.channel = 'sms'
+            and (changes._load_id > :covered or changes.changed_at > :as_of)
+
+        union all
+
+        select 'email', {_email("email")}, 'consent_changes', false, occurred_at
         from raw.touchpoints
         where
             tenant_id = :tenant_id
@@ -520,6 +546,7 @@ _UNSEEN_REFUSALS = f"""
         union all
 
         select
+            'email',
             {_email("email")},
             'klaviyo_profiles',
             email_consent = 'subscribed',
@@ -530,22 +557,46 @@ _UNSEEN_REFUSALS = f"""
             and _is_current
             and email_consent is not null
             and (_load_id > :covered or created > :as_of or email_consent_at > :as_of)
+
+        union all
+
+        select
+            'sms',
+            phone_numbers.e164,
+            'klaviyo_profiles',
+            profiles.sms_consent = 'subscribed',
+            coalesce(profiles.sms_consent_at, profiles.updated)
+        from raw.klaviyo_profiles as profiles
+        inner join raw.phone_numbers as phone_numbers
+            on
+                profiles.tenant_id = phone_numbers.tenant_id
+                and profiles.phone_number = phone_numbers.phone
+        where
+            profiles.tenant_id = :tenant_id
+            and profiles._is_current
+            and profiles.sms_consent is not null
+            and (
+                profiles._load_id > :covered
+                or profiles.created > :as_of
+                or profiles.sms_consent_at > :as_of
+            )
     ),
 
     ranked as (
         select
-            email,
+            channel,
+            address,
             is_subscribed,
             row_number() over (
-                partition by email, source order by stated_at desc, is_subscribed
+                partition by channel, address, source order by stated_at desc, is_subscribed
             ) as recency
         from statements
     )
 
-    insert into pg_temp.unseen_refusals (email, reason)
-    select email, 'email_not_subscribed'
+    insert into pg_temp.unseen_refusals (address, reason)
+    select address, channel || '_not_subscribed'
     from ranked
-    where recency = 1 and not is_subscribed and email is not null
+    where recency = 1 and not is_subscribed and address is not null
 
     union
 
@@ -558,60 +609,70 @@ _UNSEEN_REFUSALS = f"""
         and email is not null
         and (_load_id > :covered or created > :as_of)
 """
+# what failed or was taken back is no purchase; what has yet to be paid is one: the person is back
 _UNSEEN_PURCHASES = f"""
     with purchases as (
-        select email, phone, created_at as purchased_at
+        select
+            email,
+            phone,
+            customer ->> 'id' as shopify_customer_id,
+            created_at as purchased_at
         from raw.shopify_orders
         where
             tenant_id = :tenant_id
             and _is_current
             and not coalesce(test, false)
             and cancelled_at is null
+            and coalesce(financial_status, '') not in ('voided', 'expired', 'refunded')
             and (_load_id > :covered or created_at > :as_of)
 
         union all
 
-        select customer ->> 'email', customer ->> 'phone', created_at
+        select customer ->> 'email', customer ->> 'phone', null, created_at
         from raw.shopify_orders
         where
             tenant_id = :tenant_id
             and _is_current
             and not coalesce(test, false)
             and cancelled_at is null
+            and coalesce(financial_status, '') not in ('voided', 'expired', 'refunded')
             and (_load_id > :covered or created_at > :as_of)
 
         union all
 
-        select email, phone_number, created_at
+        select email, phone_number, null, created_at
         from raw.shop_orders
         where
             tenant_id = :tenant_id
             and _is_current
-            and coalesce(status, '') not in ('cancelled', 'failed')
+            and coalesce(status, '') not in ('cancelled', 'failed', 'refunded')
             and (_load_id > :covered or created_at > :as_of)
 
         union all
 
-        select email, null, created
+        select email, null, null, created
         from raw.eventbrite_orders
         where
             tenant_id = :tenant_id
             and _is_current
+            and coalesce(status, '') not in ('cancelled', 'deleted', 'abandoned', 'refunded')
             and (_load_id > :covered or created > :as_of)
 
         union all
 
-        select email, mobile, "createdAt"
+        select email, mobile, null, "createdAt"
         from raw.humanitix_orders
         where
             tenant_id = :tenant_id
             and _is_current
             and not coalesce("isTest", false)
+            and coalesce(status, '') not in ('cancelled', 'failed')
+            and coalesce("financialStatus", '') <> 'refunded'
             and (_load_id > :covered or "createdAt" > :as_of)
 
         union all
 
-        select email, phone, occurred_at
+        select email, phone, shopify_customer_id, occurred_at
         from raw.touchpoints
         where
             tenant_id = :tenant_id
@@ -624,6 +685,13 @@ _UNSEEN_PURCHASES = f"""
     select 'email', {_email("email")}, max(purchased_at)
     from purchases
     where email is not null
+    group by 2
+
+    union all
+
+    select 'shopify_customer_id', shopify_customer_id, max(purchased_at)
+    from purchases
+    where shopify_customer_id is not null
     group by 2
 
     union all

@@ -1,7 +1,7 @@
 """Takes the messages of one output to one destination, page after page.
 
-First what is unknown, one by one; then what is due, in bulk where the destination can. Each page is
-decided and committed before the first of its messages leaves.
+First what is unknown, by requests of which a repeat does no harm; then what is due, in bulk where
+the destination can. Each page is decided and committed before the first of its messages leaves.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestration.activation import outbox
 from orchestration.activation.caller import Caller
@@ -18,13 +18,17 @@ from orchestration.activation.destinations.base import (
     ACCEPTED,
     Bulk,
     Destination,
+    Joint,
     Outcome,
+    Request,
     judge,
 )
 from orchestration.activation.message import Message
 
 if TYPE_CHECKING:
     from orchestration.activation.send import Run
+
+Thing = TypeVar("Thing")
 
 PAGE = 1_000
 CHUNK = 64
@@ -58,7 +62,7 @@ class Courier:
         """
         try:
             for page in self._pages(self._unknown):
-                self._one_by_one([one.message for one in page if one.state == "unknown"])
+                self._repeatably([one.message for one in page if one.state == "unknown"])
             for page in self._pages(self._due):
                 messages = [one.message for one in page if one.state == "intended"]
                 self._open = {message.message_id: message for message in messages}
@@ -66,7 +70,7 @@ class Courier:
                 operations = bulk.operations if bulk else frozenset()
                 if bulk is not None:
                     self._in_bulk(bulk, [one for one in messages if one.operation in operations])
-                self._one_by_one([one for one in messages if one.operation not in operations])
+                self._repeatably([one for one in messages if one.operation not in operations])
         except Stopped as reason:
             put_back = Outcome("waiting", str(reason))
             self._record([(message, put_back) for message in self._open.values()])
@@ -120,8 +124,7 @@ class Courier:
             self._look_at_the_switches()
             outcome = self._bulk_outcome(bulk, [entry for _, entry in batch])
             if outcome.state == "rejected" and len(batch) > 1:
-                half = len(batch) // 2
-                batches += [batch[half:], batch[:half]]
+                batches += _halves(batch)
             elif outcome.state == "rejected":
                 self._one_by_one(sent)
             else:
@@ -151,22 +154,62 @@ class Courier:
             look = min(2 * look, LONGEST_LOOK_SECONDS)
         return Outcome("unknown", f"job {job} had not ended after {waited:.0f} seconds")
 
-    def _one_by_one(self, messages: Iterable[Message]) -> None:
-        """Send each by a request of its own, several under way at once."""
+    def _repeatably(self, messages: Sequence[Message]) -> None:
+        """Send by requests of which a repeat does no harm."""
+        joint = self._destination.joint
+        operations = joint.operations if joint else frozenset()
+        if joint is not None:
+            self._jointly(joint, [one for one in messages if one.operation in operations])
+        self._one_by_one([one for one in messages if one.operation not in operations])
+
+    def _jointly(self, joint: Joint, messages: Sequence[Message]) -> None:
+        """Send the first request of each, then those that follow, together by their address."""
+        following: dict[tuple[str, str], list[tuple[Message, Request]]] = {}
+        for chunk, steps in self._several_at_once(messages, self._first_step):
+            ended = []
+            for message, step in zip(chunk, steps, strict=True):
+                if isinstance(step, Outcome):
+                    ended.append((message, step))
+                else:
+                    following.setdefault((step.method, step.path), []).append((message, step))
+            self._settle(ended)
+        for address in sorted(following):
+            batches = list(_chunks(following[address], joint.most_messages))[::-1]
+            while batches:
+                batch = batches.pop()
+                self._look_at_the_switches()
+                request = joint.to_request([request for _, request in batch])
+                outcome = judge(self._caller.call(request, may_repeat=True)) or ACCEPTED
+                if outcome.state == "rejected" and len(batch) > 1:
+                    batches += _halves(batch)
+                else:
+                    self._settle([(message, outcome) for message, _ in batch])
+
+    def _one_by_one(self, messages: Sequence[Message]) -> None:
+        """Send each by requests of its own."""
+        for chunk, outcomes in self._several_at_once(messages, self._send_one):
+            self._settle(list(zip(chunk, outcomes, strict=True)))
+
+    def _several_at_once(
+        self, messages: Sequence[Message], send: Callable[[Message], Thing]
+    ) -> Iterator[tuple[list[Message], list[Thing]]]:
+        """What sending gave, some messages after the other; several are under way at once."""
         with ThreadPoolExecutor(THREADS) as threads:
             for chunk in _chunks(messages, CHUNK):
                 self._look_at_the_switches()
-                outcomes = [
-                    (message, _with_the_past(message, outcome))
-                    for message, outcome in zip(
-                        chunk, threads.map(self._send_one, chunk), strict=True
-                    )
-                ]
-                self._record(outcomes)
-                self._stop_if_hopeless([outcome for _, outcome in outcomes])
+                yield chunk, list(threads.map(send, chunk))
+
+    def _first_step(self, message: Message) -> Outcome | Request:
+        return first_step(self._destination, self._caller, message)
 
     def _send_one(self, message: Message) -> Outcome:
         return send_one(self._destination, self._caller, message)
+
+    def _settle(self, outcomes: Sequence[tuple[Message, Outcome]]) -> None:
+        """Write down what became of messages, and end here when others would fare no better."""
+        settled = [(message, _with_the_past(message, outcome)) for message, outcome in outcomes]
+        self._record(settled)
+        self._stop_if_hopeless([outcome for _, outcome in settled])
 
     def _record(self, outcomes: Sequence[tuple[Message, Outcome]]) -> None:
         self._run.record(self._output, outcomes)
@@ -183,18 +226,21 @@ class Courier:
                 raise Stopped(outcome.reason)
 
 
-def send_one(destination: Destination, caller: Caller, message: Message) -> Outcome:
-    """Send one message, with all requests that it takes."""
+def first_step(destination: Destination, caller: Caller, message: Message) -> Outcome | Request:
+    """Send the first request of a message: what became of it, or the request that has to follow."""
     try:
         request = destination.to_request(message)
     except (KeyError, TypeError, ValueError) as error:
         return _malformed(error)
-    while True:
-        answer = caller.call(request, may_repeat=True)
-        outcome = destination.read(message, request, answer)
-        if isinstance(outcome, Outcome):
-            return outcome
-        request = outcome
+    return destination.read(message, request, caller.call(request, may_repeat=True))
+
+
+def send_one(destination: Destination, caller: Caller, message: Message) -> Outcome:
+    """Send one message, with all requests that it takes."""
+    step = first_step(destination, caller, message)
+    while isinstance(step, Request):
+        step = destination.read(message, step, caller.call(step, may_repeat=True))
+    return step
 
 
 def _batches(
@@ -217,10 +263,16 @@ def _batches(
         yield batch
 
 
-def _chunks(messages: Iterable[Message], size: int) -> Iterator[list[Message]]:
-    following = iter(messages)
+def _chunks(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
+    following = iter(things)
     while chunk := list(itertools.islice(following, size)):
         yield chunk
+
+
+def _halves(batch: list[Thing]) -> list[list[Thing]]:
+    """The second half and the first, which is then taken from the end."""
+    half = len(batch) // 2
+    return [batch[half:], batch[:half]]
 
 
 def _with_the_past(message: Message, outcome: Outcome) -> Outcome:

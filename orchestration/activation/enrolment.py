@@ -85,7 +85,7 @@ def _enrol_tenant(
 _TENANTS = sqlalchemy.text(
     """
     select tenant_id
-    from seeds.tenants
+    from intermediate.int_tenants__settings
     where cast(:tenant_id as text) is null or tenant_id = :tenant_id
     order by tenant_id
     """

@@ -55,15 +55,18 @@ def require_fresh(build: Build, now: datetime, most: timedelta) -> None:
     """Do nothing when the build describes a present that is near enough to send by.
 
     Raises:
-        GateClosed: it describes an instant too long ago, or too far ahead; the message says how
-            far, and what to do.
+        GateClosed: the build is too old, or describes a time to come; the message says which, and
+            what to do.
     """
-    age = now - build.as_of
-    if abs(age) > most:
-        hours = abs(age) / timedelta(hours=1)
+    if build.as_of > now:
         raise GateClosed(
-            f"The latest build describes {build.as_of:%Y-%m-%d %H:%M} UTC, {hours:.1f} hours "
-            f"{'ago' if age > timedelta(0) else 'ahead'}, and live messages need one at most "
-            f"{most / timedelta(hours=1):g} hours away (JOURNEY_MAX_BUILD_AGE_HOURS), so nothing "
-            "is sent. Build again: journey build"
+            f"The latest build describes {build.as_of:%Y-%m-%d %H:%M:%S} UTC, which is yet to "
+            "come, so nothing is sent. Build the present: journey build"
+        )
+    if now - build.as_of > most:
+        hours = (now - build.as_of) / timedelta(hours=1)
+        raise GateClosed(
+            f"The latest build describes {build.as_of:%Y-%m-%d %H:%M} UTC, {hours:.1f} hours ago, "
+            f"and live messages need one of at most {most / timedelta(hours=1):g} hours "
+            "(JOURNEY_MAX_BUILD_AGE_HOURS), so nothing is sent. Build again: journey build"
         )

@@ -13,8 +13,9 @@
 
 Only `intended` may stand for a request under way, and only the holder of the tenant's lock makes
 it. So when a delivery begins, a message that is still `intended` belongs to one that was killed: it
-becomes `unknown`. An unknown message goes out again under the same message id, by a request of its
-own to an endpoint where a repeat does no harm. That is all that a crash needs.
+becomes `unknown`. An unknown message goes out again under the same message id, by a request of
+which a repeat does no harm: one of its own, or one that moves many members of a list. That is all
+that a crash needs.
 """  # noqa: E501
 
 # ruff: noqa: S608
@@ -386,15 +387,26 @@ def count_left(
 def replay_rejected(
     connection: sqlalchemy.Connection, tenant_id: str, destination: str | None, now: datetime
 ) -> int:
-    """Let the next delivery try the dead letters again; returns how many messages."""
+    """Let the next delivery try the dead letters again; returns how many messages.
+
+    A list knows the present only: a move that a later one has replaced stays refused.
+    """
     statement = text(
-        """
+        f"""
         update outbox.deliveries
         set state = 'unknown', reason = 'replayed: ' || reason, updated_at = :now
         where
             tenant_id = :tenant_id
             and state = 'rejected'
             and (cast(:destination as text) is null or destination = :destination)
+            and (
+                purpose <> 'segment_membership'
+                or message_id in (
+                    select moves.message_id
+                    from {SYNC_SCHEMA}.{OUTPUTS["segments"]} as moves
+                    where moves.tenant_id = :tenant_id
+                )
+            )
         """
     )
     values = {"tenant_id": tenant_id, "destination": destination, "now": now}

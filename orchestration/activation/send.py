@@ -23,9 +23,7 @@ from orchestration.activation.caller import Caller, account_of
 from orchestration.activation.courier import Courier, Stopped, send_one
 from orchestration.activation.deliver import require_tenant
 from orchestration.activation.destinations import DESTINATIONS
-from orchestration.activation.destinations.base import (
-    Outcome,
-)
+from orchestration.activation.destinations.base import Outcome
 from orchestration.activation.enrolment import enrol
 from orchestration.activation.gate import GateClosed, require_fresh, require_success
 from orchestration.activation.message import OUTPUTS, Message
@@ -34,6 +32,7 @@ from orchestration.activation.report import SendReport
 from orchestration.settings import SEEDS_DIR, Settings
 from orchestration.warehouse.builds import Build, BuildRunning, hold_still
 from orchestration.warehouse.database import engine
+from orchestration.warehouse.roles import SENDER
 
 SAMPLES = 3
 
@@ -73,7 +72,7 @@ def send(
         NotConnectable: the address of a destination cannot be used.
     """
     require_tenant(tenant_id)
-    database = engine(settings)
+    database = engine(settings, SENDER)
     try:
         with database.connect() as connection:
             with connection.begin():

@@ -364,6 +364,7 @@ def ensure_raw_tables(
                     f"says {column.data_type}. Give the new column another name, or migrate the "
                     "table first."
                 )
+    connection.exec_driver_sql("select access.admit_sender()")
 
 
 def raw_table_ddl(contract: Contract) -> tuple[str, ...]:

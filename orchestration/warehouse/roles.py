@@ -31,6 +31,8 @@ TENANT_SETTING = "journey.tenant"
 _DATABASE_GRANTS = (
     "revoke all on database {database} from public",
     "grant connect on database {database} to {roles}",
+    # what no build has seen is put into tables of its session
+    f"grant temporary on database {{database}} to {SENDER}",
 )
 
 _CLOSE_FUNCTIONS = """
@@ -76,7 +78,7 @@ def ensure_roles(connection: psycopg.Connection[Any]) -> None:
         raise DatabaseUnsuitable(_explain_missing(connection.info.user, missing))
     for role in missing:
         _create(connection, role)
-    if _lets_in_others(connection):
+    if _lets_in_the_wrong(connection):
         for statement in database_grants(connection.info.dbname):
             connection.execute(statement)
 
@@ -113,7 +115,7 @@ def set_password(connection: psycopg.Connection[Any], role: str, password: str) 
 
 
 def database_grants(database: str, roles: Iterable[str] = ROLES) -> list[sql.Composed]:
-    """Statements that let only our roles connect, and nobody but the owner create anything."""
+    """Statements that let only our roles connect, and nobody but the owner make what lasts."""
     listed = sql.SQL(", ").join(map(sql.Identifier, roles))
     return [
         sql.SQL(statement).format(database=sql.Identifier(database), roles=listed)
@@ -167,12 +169,13 @@ def _explain_missing(login: str, missing: Iterable[str]) -> str:
     )
 
 
-def _lets_in_others(connection: psycopg.Connection[Any]) -> bool:
+def _lets_in_the_wrong(connection: psycopg.Connection[Any]) -> bool:
     row = connection.execute(
         "select has_database_privilege('public', current_database(), 'connect, temporary') "
         "or not bool_and(has_database_privilege(name, current_database(), 'connect')) "
+        "or not has_database_privilege(%s, current_database(), 'temporary') "
         "from unnest(%s::text[]) as roles (name)",
-        [list(ROLES)],
+        [SENDER, list(ROLES)],
     ).fetchone()
     return row == (True,)
 

@@ -193,26 +193,37 @@ def add_invitations(connection: sqlalchemy.Connection, at: datetime, *names: str
     )
 
 
-def add_move(
-    connection: sqlalchemy.Connection, operation: str, at: datetime, name: str, spell: int = 1
+def add_moves(
+    connection: sqlalchemy.Connection,
+    operation: str,
+    at: datetime,
+    *names: str,
+    list_id: str = "L",
+    spell: int = 1,
 ) -> None:
-    """Onto the list `L`, or off it."""
-    message_id = f"{operation}-{name}-{spell}"
-    change = {
-        "message_id": message_id,
-        "customer_id": name,
-        "purpose": "segment_membership",
-        "operation": operation,
-        "not_before": at.isoformat(),
-        "expires_at": None,
-        "payload": {"list_id": "L", "profile": {"email": email_of(name)}},
-    }
+    """Onto a list, or off it; the message id is `operation-name-spell`, on another list than `L`
+    with its name behind it."""
+    behind = "" if list_id == "L" else f"-{list_id}"
+    moves = [
+        {
+            "tenant_id": TENANT,
+            "destination": "klaviyo",
+            "message_id": f"{operation}-{name}-{spell}{behind}",
+            "customer_id": name,
+            "purpose": "segment_membership",
+            "operation": operation,
+            "not_before": at.isoformat(),
+            "expires_at": None,
+            "payload": {"list_id": list_id, "profile": {"email": email_of(name)}},
+        }
+        for name in names
+    ]
     connection.execute(
         text(
             "insert into sync.sync_klaviyo__segment_memberships select moved.* from "
-            "jsonb_populate_record(null::sync.sync_klaviyo__segment_memberships, "
-            "cast(:change as jsonb)) as moved"
-        ).bindparams(change=json.dumps({"tenant_id": TENANT, "destination": "klaviyo", **change})),
+            "jsonb_populate_recordset(null::sync.sync_klaviyo__segment_memberships, "
+            "cast(:moves as jsonb)) as moved"
+        ).bindparams(moves=json.dumps(moves)),
     )
 
 

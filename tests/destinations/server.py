@@ -3,7 +3,7 @@
 What it enforces: windows of a second and a minute with 429 and Retry-After; the first of a repeated
 `unique_id` kept on the endpoint for single events; a whole bulk job failing on a repeated one; at
 most 1,000 events and 5 MB per job; headers, revision and the shape of every event; 202 that only
-means accepted, and a job to look after.
+means accepted, and a job to look after; at most 1,000 members per request to a list, all known.
 """
 
 from __future__ import annotations
@@ -26,10 +26,13 @@ import orjson
 KLAVIYO_KEY, SHOPIFY_TOKEN, WEBHOOK_SECRET = "pk_test", "shpat_test", "whsec_test"
 REVISION, JSON_API = "2026-07-15", "application/vnd.api+json"
 MOST_EVENTS, MOST_BYTES = 1_000, 5_000_000
+MOST_MEMBERS = 1_000
 DISCOUNTS = ("discountCodeBasicCreate", "discountCodeFreeShippingCreate")
 LONGEST_STRING, MOST_PROPERTIES = 100_000, 400
 
-Failure = Literal["drop_before", "drop_after", "error_before", "error_after", "stall", "garbage"]
+Failure = Literal[
+    "drop_before", "drop_after", "error_before", "error_after", "stall", "garbage", "busy"
+]
 Windows = Mapping[str, tuple[int, int]]
 Plan = Callable[[int, str], Failure | None]
 Reply = tuple[int, object]
@@ -74,6 +77,8 @@ class Destinations:
         self.plan = plan
         self.job_delay = job_delay
         self.before_answer = before_answer
+        self.patience = {"Retry-After": "2"}
+        """What it asks for when it is busy."""
         self.requests = 0
         self.per_endpoint: Counter[str] = Counter()
         self.times: dict[str, list[float]] = defaultdict(list)
@@ -88,7 +93,11 @@ class Destinations:
         """Unique ids of events that are refused."""
         self.jobs: dict[str, Job] = {}
         self.profiles: dict[str, str] = {}
+        self.vanished: set[str] = set()
+        """E-mails of profiles that are gone when a list is to have them."""
         self.lists: dict[str, set[str]] = defaultdict(set)
+        self.moves: list[tuple[str, str, int]] = []
+        """Every request to a list that was obeyed: its method, the list and how many members."""
         self.codes: dict[str, dict[str, Any]] = {}
         self.receipts: Counter[str] = Counter()
         self.forgotten: Counter[str] = Counter()
@@ -137,6 +146,11 @@ class Destinations:
             for job in self.jobs.values():
                 self._work_on(job)
 
+    def members(self, list_id: str) -> set[str]:
+        """The e-mails of a list's members."""
+        emails = {profile_id: email for email, profile_id in self.profiles.items()}
+        return {emails[profile_id] for profile_id in self.lists[list_id]}
+
     @property
     def failed_jobs(self) -> list[Job]:
         """Jobs of which nothing was recorded."""
@@ -163,6 +177,8 @@ class Destinations:
             handler.hang_up()
         elif failure == "error_before":
             handler.answer(500, {"errors": [{"detail": "internal error"}]})
+        elif failure == "busy":
+            handler.answer(503, {"errors": [{"detail": "come back"}]}, self.patience)
         else:
             with self._lock:
                 wait = self._seconds_to_wait(endpoint)
@@ -304,8 +320,14 @@ class Destinations:
 
     def _members(self, method: str, list_id: str, members: list[dict[str, str]]) -> Reply:
         ids = {member["id"] for member in members}
-        if unknown := ids - set(self.profiles.values()):
+        if not 0 < len(members) <= MOST_MEMBERS:
+            return _refuse(400, f"{len(members)} members, of at most {MOST_MEMBERS}")
+        if len(ids) < len(members):
+            return _refuse(400, "a member stands there twice")
+        known = {one for email, one in self.profiles.items() if email not in self.vanished}
+        if unknown := ids - known:
             return _refuse(404, f"no profile {sorted(unknown)[0]}")
+        self.moves.append((method, list_id, len(members)))
         if method == "POST":
             self.lists[list_id] |= ids
         else:

@@ -101,7 +101,7 @@ def test_marts_are_the_same_when_they_are_derived_from_a_backup(
             connection.exec_driver_sql("create table outbox.of_tomorrow (tenant_id text)")
             connection.exec_driver_sql("create table sync.of_tomorrow (tenant_id text)")
             rights = connection.exec_driver_sql(RIGHTS_OF_THE_SENDER).one()
-        assert tuple(rights) == (True, True, False, True, True, False)
+        assert tuple(rights) == (True, True, False, False, True, False)
         database.dispose()
     # the restored warehouse knows that it was restored
     assert {table for table in before if before[table] != after[table]} == {"ops.builds"}

@@ -17,7 +17,7 @@ from orchestration.doctor import Check, examine
 from orchestration.settings import Settings
 from orchestration.transform import transform
 from orchestration.warehouse.builds import parse_as_of
-from orchestration.warehouse.database import engine, parse_url, tenant_transaction
+from orchestration.warehouse.database import engine, migrate, parse_url, tenant_transaction
 from orchestration.warehouse.roles import DASHBOARD, READER, SENDER, STAFF
 
 IS_LONG = os.environ.get("JOURNEY_LONG") == "1"
@@ -314,16 +314,127 @@ def test_what_readers_may_not_do(built_once: Settings, owner: Connection, login:
     assert not owner.execute("select * from access.faults()").fetchall()
 
 
+SENT_FROM = {
+    "intermediate.int_tenants__settings": {"select"},
+    "intermediate.int_winback__candidates": {"select"},
+    "ops.builds": {"select"},
+    "ops.loads": {"select"},
+    "outbox.campaign_enrolments": {"select", "insert"},
+    "outbox.deliveries": {"select", "insert", "update"},
+    "outbox.profile_deletions": {"select", "delete"},
+    "outbox.switches": {"select"},
+    "raw.consent_changes": {"select"},
+    "raw.erasure_requests": {"select"},
+    "raw.eventbrite_orders": {"select"},
+    "raw.humanitix_orders": {"select"},
+    "raw.klaviyo_profiles": {"select"},
+    "raw.phone_numbers": {"select"},
+    "raw.shop_orders": {"select"},
+    "raw.shopify_orders": {"select"},
+    "raw.touchpoints": {"select"},
+}
+RIGHTS_OF_SENDER = """
+    select format('%I.%I', schemas.nspname, relations.relname), rights.name
+    from pg_class as relations
+    inner join pg_namespace as schemas on relations.relnamespace = schemas.oid
+    cross join unnest(array[
+        'select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger'
+    ]) as rights (name)
+    where
+        relations.relkind in ('r', 'p', 'v', 'm', 'f')
+        and schemas.nspname not in ('pg_catalog', 'pg_toast', 'information_schema')
+        and schemas.nspname !~ '^pg_'
+        and has_table_privilege('journey_sender', relations.oid, rights.name)
+    order by 1, 2
+"""
+
+
+def rights_of_sender(owner: Connection) -> dict[str, set[str]]:
+    """What the sender may do to which table, marts and sync models left out."""
+    rights: dict[str, set[str]] = {}
+    for relation, right in owner.execute(RIGHTS_OF_SENDER):
+        rights.setdefault(str(relation), set()).add(str(right))
+    for schema in ("marts", "sync"):
+        read_only = [name for name in rights if name.startswith(f"{schema}.")]
+        assert {right for name in read_only for right in rights.pop(name)} == {"select"}
+    return rights
+
+
+def test_the_sender_has_the_rights_that_it_needs(built_once: Settings, owner: Connection) -> None:
+    """Prevents: a sender with a right that nobody meant, on a table, a column, a function or a
+    place to make things; and one that a mart or a message is hidden from."""
+    assert rights_of_sender(owner) == SENT_FROM
+    with connect(built_once, SENDER) as sender:
+        for schema in ("marts", "sync"):
+            count = "select count(*) from pg_class where relnamespace = %s::regnamespace"
+            readable = f"{count} and has_table_privilege(oid, 'select') and relkind = 'r'"
+            assert column(sender, readable, schema) == column(
+                owner, f"{count} and relkind = 'r'", schema
+            )
+    by_column = "select attrelid::regclass::text from pg_attribute where attacl::text like %s"
+    assert column(owner, by_column, f"%{SENDER}=%") == []
+    own_functions = (
+        "select oid::regprocedure::text from pg_proc where pronamespace in (select oid from "
+        "pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema') "
+        "and has_function_privilege(%s, oid, 'execute')"
+    )
+    assert column(owner, own_functions, SENDER) == []
+    places = "select nspname from pg_namespace where has_schema_privilege(%s, oid, 'create')"
+    assert column(owner, places, SENDER) == []
+    makes_schemas = "select has_database_privilege(%s, current_database(), 'create')"
+    assert column(owner, makes_schemas, SENDER) == [False]
+
+
+def test_a_warehouse_of_before_the_sender_lets_it_in(
+    built_once: Settings, owner: Connection
+) -> None:
+    """Prevents: an upgrade after which nothing is sent, or after which the sender still may what it
+    might before."""
+    database = engine(built_once)
+    try:
+        for statement in (
+            "drop function access.admit_sender() cascade",
+            "revoke all on all tables in schema raw, intermediate from journey_sender",
+            "revoke all on schema raw, intermediate from journey_sender",
+            "grant usage on schema seeds to journey_sender",
+            "grant select on all tables in schema seeds to journey_sender",
+            "grant select, insert, update on all tables in schema outbox to journey_sender",
+            f"revoke temporary on database {owner.info.dbname} from journey_sender",
+            "update ops.alembic_version set version_num = '0009'",
+        ):
+            owner.execute(statement)  # type: ignore[arg-type]
+        assert rights_of_sender(owner) != SENT_FROM
+    finally:
+        migrate(database)
+        database.dispose()
+    assert rights_of_sender(owner) == SENT_FROM
+    with connect(built_once, SENDER) as sender:
+        sender.execute("create temporary table mine (one integer)")
+
+
 SENDER_FORBIDDEN = [
-    ("select * from raw.touchpoints", "permission denied for schema raw"),
-    ("select * from intermediate.int_customers__names", "permission denied for schema intermed"),
+    ("select * from raw.gifts", "permission denied for table gifts"),
+    ("select * from raw.rejected_rows", "permission denied for table rejected_rows"),
+    ("select * from seeds.identity_rules", "permission denied for schema seeds"),
+    ("select * from intermediate.int_customers__names", "denied for table int_customers"),
     ("select * from access.tenant_members", "permission denied for schema access"),
+    ("select * from ops.erasure_key", "permission denied for table erasure_key"),
+    ("select * from outbox.gift_codes", "permission denied for table gift_codes"),
+    ("insert into raw.consent_changes default values", "permission denied for table consent_"),
+    ("delete from raw.erasure_requests", "permission denied for table erasure_requests"),
     ("update marts.customers set email = null", "permission denied for table customers"),
+    ("insert into marts.customers default values", "permission denied for table customers"),
     ("delete from sync.sync_klaviyo__winback_events", "permission denied for table sync_klaviyo"),
     ("update ops.builds set verdict = 'succeeded'", "permission denied for table builds"),
+    ("delete from ops.loads", "permission denied for table loads"),
     ("delete from outbox.deliveries", "permission denied for table deliveries"),
     ("truncate outbox.deliveries", "permission denied for table deliveries"),
+    ("delete from outbox.switches", "permission denied for table switches"),
+    ("update outbox.campaign_enrolments set is_held_out = false", "denied for table campaign_"),
+    ("update outbox.redemption_decisions set code = 'x'", "denied for table redemption_decisions"),
     ("create table outbox.mine (one int)", "permission denied for schema outbox"),
+    ("create table public.mine (one int)", "permission denied for schema public"),
+    ("create schema mine", "permission denied for database"),
     ("set role journey_owner", "permission denied to set role"),
 ]
 
@@ -331,7 +442,7 @@ SENDER_FORBIDDEN = [
 def test_what_the_sender_may_do(built_once: Settings) -> None:
     """Prevents: a sender that cannot write down what it sent, or one that can make it unsent."""
     with connect(built_once, SENDER) as sender:
-        for table in ("sync.sync_klaviyo__winback_events", "seeds.tenants", "ops.builds"):
+        for table in ("sync.sync_klaviyo__winback_events", "raw.touchpoints", "ops.builds"):
             assert column(sender, f"select count(*) from {table}") != [0]
         with sender.transaction(force_rollback=True):
             sender.execute(

@@ -18,8 +18,17 @@ from sqlalchemy import text
 from orchestration.build import BuildReport
 from orchestration.warehouse.database import engine_for, parse_url
 from orchestration.warehouse.postgres import EmbeddedServer
-from tests.conftest import BUILT_TEMPLATE, fresh_database, set_environment
-from tests.destinations.people import TENANT, add_news, add_people, forget_everybody, keep, restore
+from tests.conftest import BUILT_TEMPLATE, environment, fresh_database, set_environment
+from tests.destinations.people import (
+    TENANT,
+    add_moves,
+    add_news,
+    add_people,
+    email_of,
+    forget_everybody,
+    keep,
+    restore,
+)
 from tests.destinations.server import Destinations, Failure
 
 AS_OF = datetime(2026, 7, 1, tzinfo=UTC)
@@ -45,7 +54,7 @@ courier.PAGE = {PAGE}
 limits = dict.fromkeys(DESTINATIONS["klaviyo"].limits, Limits())
 world = engine.World(lambda: datetime(2026, 7, 1, 1, tzinfo=UTC), lambda _: None, limits, 5.0)
 print("ready", flush=True)
-report = engine.send(get_settings(), "{TENANT}", ["loyalty"], world)
+report = engine.send(get_settings(), "{TENANT}", ["loyalty", "segments"], world)
 assert report.is_complete, report.notes
 """
 
@@ -59,9 +68,7 @@ def database(
 ) -> Iterator[sqlalchemy.Engine]:
     """A built warehouse without messages."""
     for address in fresh_database(server, BUILT_TEMPLATE):
-        set_environment(
-            monkeypatch, JOURNEY_HOME=str(tmp_path / "home"), JOURNEY_DATABASE_URL=address
-        )
+        set_environment(monkeypatch, **environment(server, tmp_path / "home", address))
         made = engine_for(parse_url(address))
         with made.begin() as connection:
             keep(connection)
@@ -102,21 +109,25 @@ def deliver_and_kill(draw: random.Random, server: Destinations) -> bool:
 def test_what_is_killed_sends_everything_once(
     database: sqlalchemy.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Prevents: a message that is lost or arrives twice because a delivery was killed between its
-    intent, its request, the answer and the record of it."""
+    """Prevents: a message that is lost or arrives twice, or somebody missing on a list, because a
+    delivery was killed between its intent, its request, the answer and the record of it."""
     messages, kills = (5_000, 100) if IS_LONG else (600, 4)
     draw, failing = random.Random(messages), random.Random(kills)
     wanted: set[str] = set()
+    members: set[str] = set()
 
     def plan(_number: int, _endpoint: str) -> Failure | None:
         return failing.choice(FAILURES) if failing.random() < 0.1 else None
 
     def add() -> None:
         names = [f"p{len(wanted) + number:06}" for number in range(messages)]
+        movers = names[: messages // 8]
         wanted.update(f"points_expiring-{name}" for name in names)
+        members.update(map(email_of, movers))
         with database.begin() as connection:
             add_people(connection, *names)
             add_news(connection, "points_expiring", NOW - timedelta(hours=1), *names)
+            add_moves(connection, "add_to_list", NOW - timedelta(hours=1), *movers)
 
     add()
     with Destinations(plan=plan) as server:
@@ -132,6 +143,7 @@ def test_what_is_killed_sends_everything_once(
         assert set(server.events) == wanted
         assert set(server.recordings.values()) == {1}
         assert server.failed_jobs == []
+        assert server.members("L") == members
     with database.connect() as connection:
         rows = connection.execute(
             text(
@@ -139,4 +151,4 @@ def test_what_is_killed_sends_everything_once(
                 "from outbox.deliveries group by state"
             )
         ).all()
-    assert [tuple(row) for row in rows] == [("accepted", len(wanted), 1, True)]
+    assert [tuple(row) for row in rows] == [("accepted", len(wanted) + len(members), 1, True)]

@@ -37,13 +37,14 @@ from orchestration.settings import SEEDS_DIR, Settings, get_settings
 from orchestration.warehouse.builds import building
 from orchestration.warehouse.database import engine_for, parse_url
 from orchestration.warehouse.postgres import EmbeddedServer
-from tests.conftest import BUILT_TEMPLATE, fresh_database, set_environment
+from orchestration.warehouse.roles import SENDER
+from tests.conftest import BUILT_TEMPLATE, environment, fresh_database, set_environment
 from tests.destinations.people import (
     CAMPAIGN,
     TENANT,
     add_candidates,
     add_invitations,
-    add_move,
+    add_moves,
     add_news,
     add_people,
     clone,
@@ -97,13 +98,16 @@ def shared(
 
 @pytest.fixture
 def built(
-    shared: tuple[str, sqlalchemy.Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: EmbeddedServer,
+    shared: tuple[str, sqlalchemy.Engine],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Settings:
     """Settings of the warehouse as it was built."""
     address, database = shared
     with database.begin() as connection:
         restore(connection)
-    set_environment(monkeypatch, JOURNEY_HOME=str(tmp_path / "home"), JOURNEY_DATABASE_URL=address)
+    set_environment(monkeypatch, **environment(server, tmp_path / "home", address))
     return get_settings()
 
 
@@ -199,19 +203,38 @@ def test_what_a_dry_run_showed_is_sent_once(
     assert [tuple(row[:4]) for row in rows] == [(TENANT, "accepted", 1, NOW)]
 
 
+def test_a_machine_may_know_the_sender_only(
+    server: EmbeddedServer, built: Settings, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a machine that must hold the builder's password, which opens everything."""
+    destinations = serve()
+    assert built.database_url is not None
+    address = parse_url(built.database_url.get_secret_value()).set(
+        drivername="postgresql", username=SENDER, password=server.credentials()[SENDER]
+    )
+    set_environment(
+        monkeypatch,
+        JOURNEY_HOME=str(built.home),
+        JOURNEY_DATABASE_URL=address.render_as_string(hide_password=False),
+    )
+    settings = get_settings()
+    assert deliver(settings, tenant=TENANT).total("written") > 0
+    assert send_now(settings).total("sent") == arrived(destinations) > 50
+    assert write_export(settings, TENANT, NOW).rows > 0
+
+
 def test_no_request_leaves_unless_the_latest_build_vouches(
     built: Settings, warehouse_database: sqlalchemy.Engine, serve: Serve
 ) -> None:
-    """Prevents: messages on the word of a build that is old, of the future, running, failed or
-    interrupted."""
+    """Prevents: messages on the word of a build that is old, running, failed or interrupted, or
+    that tells the future."""
     server = serve()
     hours = built.max_build_age_hours
     too_late = AS_OF + timedelta(hours=hours, microseconds=1)
     with pytest.raises(GateClosed, match=r"26\.0 hours ago.*JOURNEY_MAX_BUILD_AGE_HOURS"):
         send_now(built, now=too_late)
-    too_early = AS_OF - timedelta(hours=hours, microseconds=1)
-    with pytest.raises(GateClosed, match=r"26\.0 hours ahead"):
-        send_now(built, now=too_early)
+    with pytest.raises(GateClosed, match="which is yet to come"):
+        send_now(built, now=AS_OF - timedelta(microseconds=1))
     with building(warehouse_database, AS_OF), pytest.raises(GateClosed, match="is running"):
         send_now(built)
     with pytest.raises(GateClosed, match="was interrupted"):
@@ -338,6 +361,19 @@ CHANGES: dict[str, tuple[str, str]] = {
         "_line, _loaded_at, _is_current) values ('aurora', 'x', :email, '2026-07-01T00:30:00Z', "
         "'2026-07-01T00:30:00Z', :load, 1, now(), true)",
     ),
+    "bought-with-the-account": (
+        "purchased_since_enrolment",
+        "insert into marts.customer_identities (tenant_id, identifier_type, identifier, "
+        "customer_id, source, is_primary, seen_count) select tenant_id, 'shopify_customer_id', "
+        "'4711', customer_id, 'x', true, 1 from marts.customers where email = :email;"
+        "insert into raw.shopify_orders (tenant_id, id, customer, created_at, _load_id, _line, "
+        "_loaded_at, _is_current) values ('aurora', '4711', jsonb_build_object('id', 4711), "
+        "'2026-07-01T00:30:00Z', :load, 1, now(), true)",
+    ),
+    "moved-to-an-address-without-consent": (
+        "email_not_subscribed",
+        "update marts.customers set email = 'new@example.com' where email = :email",
+    ),
     "held-out": (
         "held_out",
         "insert into outbox.campaign_enrolments (tenant_id, campaign_id, customer_id, message_id, "
@@ -373,7 +409,7 @@ def test_what_changed_since_the_build_is_seen_before_sending(
     case is one person, whose message is skipped for that reason while the others get theirs."""
     server = serve()
     with bare.begin() as connection:
-        everybody = (*CHANGES, "nothing-changed", "bought-long-ago", "came-back")
+        everybody = (*CHANGES, "nothing-changed", "bought-long-ago", "came-back", "gave-up")
         add_people(connection, *everybody)
         add_candidates(connection, *everybody)
         add_invitations(connection, NOW - HOUR, *everybody)
@@ -389,7 +425,17 @@ def test_what_changed_since_the_build_is_seen_before_sending(
                 values = {"load": load, "email": email_of(name)}
                 used = {key: value for key, value in values.items() if f":{key}" in statement}
                 connection.execute(text(statement), used)
-        # an order from before the enrolment, and a withdrawal that was taken back
+        # an order from before the enrolment, one that came to nothing, and a withdrawal that was
+        # taken back
+        connection.execute(
+            text(
+                "insert into raw.eventbrite_orders (tenant_id, id, email, status, created, "
+                "changed, _load_id, _line, _loaded_at, _is_current) values ('aurora', 'y', :email, "
+                "'abandoned', '2026-07-01T00:30:00Z', '2026-07-01T00:30:00Z', :load, 1, now(), "
+                "true)"
+            ),
+            {"email": email_of("gave-up"), "load": load},
+        )
         connection.execute(
             text(
                 "insert into raw.shop_orders (tenant_id, id, shop_id, email, status, created_at, "
@@ -413,7 +459,7 @@ def test_what_changed_since_the_build_is_seen_before_sending(
     assert {name: found[f"winback-{name}"] for name in CHANGES} == {
         name: ("skipped", reason) for name, (reason, _) in CHANGES.items()
     }
-    sent = {f"winback-{name}" for name in ("nothing-changed", "bought-long-ago", "came-back")}
+    sent = {f"winback-{name}" for name in everybody if name not in CHANGES}
     assert set(server.events) == sent
     (counts,) = report.purposes.values()
     assert counts.skipped == Counter(reason for reason, _ in CHANGES.values())
@@ -497,8 +543,8 @@ def test_a_campaign_obeys_its_seed_at_once(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """Prevents: a campaign that goes on until the next build although somebody paused it, lowered
-    its limit or ended it."""
+    """Prevents: a campaign that goes on until the next build although somebody paused it, put it
+    off, lowered its limit or ended it."""
     server = serve()
     names = [f"p{number}" for number in range(4)]
     with bare.begin() as connection:
@@ -510,8 +556,9 @@ def test_a_campaign_obeys_its_seed_at_once(
         change_seeds(monkeypatch, tmp_path / folder, lambda row: row.update(values))
         return send_now(built, "winback")
 
-    assert say("1", status="paused").total("sent") == 0
-    assert set(states(bare).values()) == {("waiting", "campaign_paused")}
+    for folder, closed in (("0", {"status": "paused"}), ("1", {"starts_at": "2026-07-02T00:00Z"})):
+        assert say(folder, **closed).total("sent") == 0
+        assert set(states(bare).values()) == {("waiting", "campaign_paused")}
     limited = say("2", max_recipients_per_run="1")
     assert (limited.total("sent"), limited.total("waiting")) == (1, 3)
     assert Counter(states(bare).values())[("waiting", "campaign_limit")] == 3
@@ -721,6 +768,34 @@ def test_a_destination_that_is_gone_is_left_alone_until_the_next_run(
     assert set(server.recordings.values()) == {1}
 
 
+def test_a_destination_that_asks_for_time_gets_it(
+    built: Settings, bare: sqlalchemy.Engine, serve: Serve
+) -> None:
+    """Prevents: a destination in trouble that is asked again before it wanted to be, or for whose
+    sake a delivery stands still all day."""
+    with bare.begin() as connection:
+        add_people(connection, "p")
+        add_news(connection, "points_expiring", NOW - HOUR, "p")
+        connection.execute(
+            text("update sync.sync_klaviyo__loyalty_events set operation = 'single'")
+        )
+    server = serve(plan=lambda number, _: "busy" if number <= 2 else None)
+    server.patience = {"Retry-After": "86400"}
+    report = send_now(built, "loyalty")
+    assert report.notes == ["klaviyo: the destination answered 503"]
+    assert server.requests == 1
+    server.patience = {"Retry-After": "2"}
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        time.sleep(seconds)
+
+    assert send_now(built, "loyalty", sleep=wait).total("sent") == 1
+    assert sum(waits) > 1.5
+    assert server.per_endpoint["events"] == 3
+
+
 def test_wrong_credentials_stop_the_delivery_and_change_nothing(
     built: Settings, bare: sqlalchemy.Engine, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -783,28 +858,110 @@ def test_lists_are_kept_by_difference(
     remove_all = "delete from sync.sync_klaviyo__segment_memberships"
     with bare.begin() as connection:
         add_people(connection, "new", "was-never-there", "comes-back")
-        add_move(connection, "add_to_list", NOW - DAY, "new")
-        add_move(connection, "add_to_list", NOW - DAY, "comes-back")
-        add_move(connection, "remove_from_list", NOW - DAY, "was-never-there")
+        add_moves(connection, "add_to_list", NOW - DAY, "new")
+        add_moves(connection, "add_to_list", NOW - DAY, "comes-back")
+        add_moves(connection, "remove_from_list", NOW - DAY, "was-never-there")
     report = send_now(built, "segments")
     assert (report.total("sent"), report.total("skipped")) == (2, 1)
     assert states(bare)["remove_from_list-was-never-there-1"] == ("skipped", "never_added")
-
-    def members() -> set[str]:
-        of_profile = {profile_id: email for email, profile_id in server.profiles.items()}
-        return {of_profile[one] for one in server.lists["L"]}
-
-    assert members() == {email_of("new"), email_of("comes-back")}
+    assert server.members("L") == {email_of("new"), email_of("comes-back")}
     run_sql(bare, remove_all)
     with bare.begin() as connection:
-        add_move(connection, "remove_from_list", NOW - HOUR, "comes-back")
+        add_moves(connection, "remove_from_list", NOW - HOUR, "comes-back")
     assert send_now(built, "segments").total("sent") == 1
-    assert members() == {email_of("new")}
+    assert server.members("L") == {email_of("new")}
     run_sql(bare, remove_all)
     with bare.begin() as connection:
-        add_move(connection, "add_to_list", NOW - HOUR, "comes-back", spell=2)
+        add_moves(connection, "add_to_list", NOW - HOUR, "comes-back", spell=2)
     assert send_now(built, "segments").total("sent") == 1
-    assert members() == {email_of("new"), email_of("comes-back")}
+    assert server.members("L") == {email_of("new"), email_of("comes-back")}
+
+
+def test_moves_of_one_list_leave_in_one_request(
+    built: Settings, bare: sqlalchemy.Engine, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a segment that takes hours because each member is a request, a request that is
+    larger than Klaviyo takes, and members that end on the list of another segment."""
+    server = serve()
+    names = [f"p{number:04}" for number in range(1_003)]
+    monkeypatch.setattr(courier, "PAGE", 2_000)
+    with bare.begin() as connection:
+        add_people(connection, *names)
+        add_moves(connection, "add_to_list", NOW - DAY, *names)
+        add_moves(connection, "add_to_list", NOW - DAY, *names[:2], list_id="M")
+    assert send_now(built, "segments").total("sent") == 1_005
+    assert server.moves == [("POST", "L", 1_000), ("POST", "L", 3), ("POST", "M", 2)]
+    assert server.members("L") == {email_of(name) for name in names}
+    run_sql(bare, "delete from sync.sync_klaviyo__segment_memberships")
+    with bare.begin() as connection:
+        add_moves(connection, "remove_from_list", NOW - HOUR, *names[1:])
+        add_moves(connection, "add_to_list", NOW - HOUR, names[2], list_id="M")
+    assert send_now(built, "segments").total("sent") == 1_003
+    assert server.moves[3:] == [("DELETE", "L", 1_000), ("DELETE", "L", 2), ("POST", "M", 1)]
+    assert server.members("L") == {email_of(names[0])}
+    assert server.members("M") == {email_of(name) for name in names[:3]}
+
+
+def test_members_whom_klaviyo_does_not_know_keep_nobody_off_a_list(
+    built: Settings, bare: sqlalchemy.Engine, serve: Serve
+) -> None:
+    """Prevents: one profile that is gone, and because of which a thousand others never get onto
+    their list; and a replay that puts people on a list whose segment they have left."""
+    server = serve()
+    names = [f"p{number:02}" for number in range(20)]
+    with bare.begin() as connection:
+        add_people(connection, *names)
+        add_moves(connection, "add_to_list", NOW - HOUR, *names)
+    gone = {"p07", "p08", "p19"}
+    server.vanished = {email_of(name) for name in gone}
+    report = send_now(built, "segments")
+    assert (report.total("sent"), report.total("rejected")) == (17, 3)
+    assert server.members("L") == {email_of(name) for name in names if name not in gone}
+    found = states(bare)
+    for name in sorted(gone):
+        state, reason = found[f"add_to_list-{name}-1"]
+        assert state == "rejected"
+        assert reason == f"answered 404: no profile {server.profiles[email_of(name)]}"
+    assert send_now(built, "segments").total("rejected") == 0
+    # one has left the segment meanwhile
+    run_sql(bare, "delete from sync.sync_klaviyo__segment_memberships where customer_id = 'p07'")
+    server.vanished.clear()
+    with bare.begin() as connection:
+        assert replay_rejected(connection, TENANT, "klaviyo", NOW) == 2
+    assert send_now(built, "segments").total("sent") == 2
+    assert server.members("L") == {email_of(name) for name in names if name != "p07"}
+
+
+def test_moves_whose_answer_never_came_are_repeated_together(
+    built: Settings, bare: sqlalchemy.Engine, serve: Serve
+) -> None:
+    """Prevents: a list that is one request short or long after a lost answer, and minutes of single
+    requests after a crash."""
+    names = [f"p{number:02}" for number in range(20)]
+    with bare.begin() as connection:
+        add_people(connection, *names)
+        add_moves(connection, "add_to_list", NOW - HOUR, *names)
+    for failure in ("drop_after", "error_after", "garbage", "drop_before"):
+        times = Counter[str]()
+
+        def fail_first(_number: int, endpoint: str, how: Any = failure, seen: Any = times) -> Any:
+            seen[endpoint] += 1
+            return how if endpoint == "lists" and seen[endpoint] == 1 else None
+
+        server = serve(plan=fail_first)
+        run_sql(bare, "delete from outbox.deliveries")
+        assert send_now(built, "segments").total("sent") == 20
+        assert len(server.members("L")) == 20
+        assert {count for _, _, count in server.moves} == {20}
+        assert server.per_endpoint["lists"] == 2
+    server = serve(plan=lambda _, endpoint: "error_after" if endpoint == "lists" else None)
+    run_sql(bare, "delete from outbox.deliveries")
+    assert not send_now(built, "segments").is_complete
+    assert {state for state, _ in states(bare).values()} == {"unknown"}
+    server.plan = lambda _number, _endpoint: None
+    server.moves.clear()
+    assert send_now(built, "segments").total("sent") == 20
+    assert server.moves == [("POST", "L", 20)]
 
 
 def test_a_code_is_made_once_whatever_becomes_of_the_answer(
@@ -923,7 +1080,7 @@ def test_a_live_delivery_from_the_command_line_shows_in_the_ui(
         add_candidates(connection, "a")
         add_invitations(connection, NOW - HOUR, "a")
         add_news(connection, "points_earned", NOW - HOUR, "a", "b")
-        add_move(connection, "add_to_list", NOW - HOUR, "b")
+        add_moves(connection, "add_to_list", NOW - HOUR, "b")
     monkeypatch.setenv("JOURNEY_MAX_BUILD_AGE_HOURS", "1000000")
     assert run_command("deliver", "--live", "--tenant", TENANT, "--json") == 0
     report = json.loads(capsys.readouterr().out)
@@ -999,6 +1156,15 @@ def test_the_export_leaves_out_who_may_not_be_written_to(
     """Prevents: a list with people who withdrew after the build, cells that a spreadsheet runs, and
     formats that disagree."""
     names = {"plain": "Ada", "formula": "=1+1", "withdrew": "Ben", "withdrew-has-sms": "Cleo"}
+    # what each said about text messages after the build, to whom
+    texts = {
+        "no-texts": ("consent_changes", "false"),
+        "no-texts-at-klaviyo": ("klaviyo_profiles", "unsubscribed"),
+        "neither": ("consent_changes", "false"),
+        "texts-again": ("consent_changes", "true"),
+    }
+    names |= dict.fromkeys(texts, "Eve")
+    phones = {name: f"+4930{number}" for number, name in enumerate(("withdrew-has-sms", *texts))}
     with bare.begin() as connection:
         connection.execute(
             text(
@@ -1015,16 +1181,16 @@ def test_the_export_leaves_out_who_may_not_be_written_to(
                 {
                     "customer_id": name,
                     "email": email_of(name),
-                    "phone": "+49301" if name.endswith("sms") else None,
+                    "phone": phones.get(name),
                     "is_reachable_by_email": True,
-                    "is_reachable_by_sms": name.endswith("sms"),
+                    "is_reachable_by_sms": name in phones,
                     "first_name": names.get(name, "Dan"),
                     "lifetime_value": 12.5,
                 }
                 for name in (*names, "erased")
             ),
         )
-        for name in ("withdrew", "withdrew-has-sms"):
+        for name in ("withdrew", "withdrew-has-sms", "neither"):
             connection.execute(
                 text(
                     "insert into raw.consent_changes (tenant_id, id, email, channel, subscribed, "
@@ -1032,6 +1198,28 @@ def test_the_export_leaves_out_who_may_not_be_written_to(
                     ":email, 'email', false, '2026-07-01T00:30:00Z', 1, 1, now(), true)"
                 ),
                 {"id": name, "email": email_of(name)},
+            )
+        for name, (source, word) in texts.items():
+            written = phones[name].replace("+49", "0")
+            connection.execute(
+                text(
+                    "insert into raw.phone_numbers (tenant_id, phone, region, e164) "
+                    "values ('aurora', :written, 'DE', :phone)"
+                ),
+                {"written": written, "phone": phones[name]},
+            )
+            own, said = (
+                ("phone, channel, subscribed, changed_at", f"'sms', {word}")
+                if source == "consent_changes"
+                else ("phone_number, created, sms_consent, sms_consent_at", f"now(), '{word}'")
+            )
+            connection.execute(
+                text(
+                    f"insert into raw.{source} (tenant_id, id, {own}, _load_id, _line, "
+                    f"_loaded_at, _is_current) values ('aurora', :id, :phone, {said}, "
+                    "'2026-07-01T00:30:00Z', 1, 1, now(), true)"
+                ),
+                {"id": f"texts-{name}", "phone": written},
             )
         connection.execute(
             text(CHANGES["erased-by-email"][1]), {"email": email_of("erased"), "load": 1}
@@ -1049,9 +1237,17 @@ def test_the_export_leaves_out_who_may_not_be_written_to(
     }
     assert set(rows) == set(as_json) == set(as_parquet)
     assert len(rows) == report.rows
-    assert {*names, "erased"} & set(rows) == {"plain", "formula", "withdrew-has-sms"}
+    assert {*names, "erased"} - set(rows) == {"withdrew", "neither", "erased"}
     assert (rows["formula"]["first_name"], as_json["formula"]["first_name"]) == ("'=1+1", "=1+1")
-    assert (rows["withdrew-has-sms"]["email"], rows["withdrew-has-sms"]["phone"]) == ("", "+49301")
+    for name, email, phone in (
+        ("withdrew-has-sms", "", phones["withdrew-has-sms"]),
+        ("no-texts", email_of("no-texts"), ""),
+        ("no-texts-at-klaviyo", email_of("no-texts-at-klaviyo"), ""),
+        ("texts-again", email_of("texts-again"), phones["texts-again"]),
+    ):
+        assert (rows[name]["email"], rows[name]["phone"]) == (email, phone), name
+        assert as_json[name]["is_reachable_by_email"] is bool(email)
+        assert as_parquet[name]["is_reachable_by_sms"] is bool(phone)
     assert as_parquet["plain"]["lifetime_value"] == Decimal("12.50")
     with bare.begin() as connection:
         switches.stop(connection, TENANT, "files", "audit")

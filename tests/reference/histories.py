@@ -250,8 +250,73 @@ def edge_world(as_of: datetime) -> World:
                     else:
                         order["created_at"] = as_of - late
                     rows["shopify_orders"].append(order)
+    rows |= _edges_of_shops(as_of, currency) | _edges_of_clients(as_of)
     files = tuple(File(source, "edges.jsonl", tuple(found)) for source, found in rows.items())
     return World(0, Tenant("edges", zone, currency, region), (files,))
+
+
+def _edges_of_shops(as_of: datetime, currency: str) -> dict[str, list[Values]]:
+    """First purchases about the ends of months and of being new; visits that end in one order."""
+    month_begins = datetime.fromisoformat("2026-06-30T22:00:00Z")
+    instants = [as_of - 30 * DAY, *(month_begins - n * DAY for n in (0, 30, 365))]
+    orders: list[Values] = []
+    for number, at in enumerate(one - late for one in instants for late in (SECOND, 0 * SECOND)):
+        orders.append(
+            {
+                "id": f"sl-{number}",
+                "shop_id": "edges",
+                "slug": "spring",
+                "phone_number": f"0171 23{number:02} 111",
+                "total_price": Decimal(10),
+                "currency": currency,
+                "status": "paid",
+                "created_at": at,
+                "updated_at": at,
+            }
+        )
+    first = orders[0]["created_at"]
+    visits = [
+        {"id": name, "shop_id": shop, "slug": "spring", "order_id": order, "accessed_at": at}
+        for name, shop, order, at in (
+            ("v-without-session", "edges", None, first),
+            ("v-order-told-later", "edges", None, first - SECOND),
+            ("v-order-told-later", "edges", "sl-0", first - SECOND),
+            ("v-reloaded", "edges", "sl-0", first),
+            ("v-elsewhere", "only-visited", "sl-0", first - DAY),
+        )
+    ]
+    return {"shop_orders": orders, "shop_visits": visits}
+
+
+def _edges_of_clients(as_of: datetime) -> dict[str, list[Values]]:
+    """Clients with every kind of rating, one of whom buys, and events about the ends of windows."""
+    contacts: list[Values] = []
+    events: list[Values] = []
+    for rating in (None, Decimal(0), Decimal(100)):
+        for late in (14 * DAY, 15 * DAY, 30 * DAY):
+            for offset in (-SECOND, 0 * SECOND, SECOND):
+                client = f"client-{len(contacts)}"
+                contacts.append(
+                    {
+                        "id": client,
+                        "email": f"buyer{2 + len(contacts)}@mail.example",
+                        "ai_score": rating,
+                        "updated_at": as_of - 60 * DAY,
+                    }
+                )
+                kinds = ("support_ticket",) * 3 if rating else ("feature_used", "delivery", "note")
+                for number, kind in enumerate(kinds):
+                    events.append(
+                        {
+                            "id": f"{client}-{number}",
+                            "client_id": client,
+                            "stage": ("billing", "onboarding", "active_project")[number],
+                            "event_type": kind,
+                            "metadata": {"sentiment": "negative"} if number else ["negative"],
+                            "occurred_at": as_of - late + offset,
+                        }
+                    )
+    return {"contacts": contacts, "client_journey_events": events}
 
 
 def _plain_order(
@@ -611,9 +676,12 @@ class _Drawing:
             row: Values = {
                 "id": f"coupon-{number}",
                 "code": code,
-                "discount_type": random.choice(("percentage", "fixed_amount", "buy_x_get_y")),
+                "discount_type": (
+                    kind := random.choice(("percentage", "fixed_amount", "buy_x_get_y"))
+                ),
                 "value": Decimal(10),
-                "buy_quantity": random.choice((None, 1, 3)),
+                "buy_quantity": random.choice((1, 3) if kind == "buy_x_get_y" else (None, 1, 3)),
+                "get_quantity": 1,
                 "usage_limit": random.choice((None, None, None, 1, 2, 0)),
                 "usage_limit_per_customer": random.choice((None, 1, 1, 2)),
                 "minimum_purchase_amount": random.choice((None, None, None, Decimal("55.05"))),
@@ -683,7 +751,10 @@ class _Drawing:
             }
             if row["type"] == "adjustment":
                 row["points"] *= random.choice((1, -1))
-            self._versions("loyalty_adjustments", row, lambda row: {"points": row["points"] // 2})
+            later = row["points"] // 2
+            if row["type"] == "earn_birthday" and random.random() < 0.5:
+                row["points"] = None
+            self._versions("loyalty_adjustments", row, lambda _, later=later: {"points": later})
 
     def _refunds(self, order_id: str, at: datetime, total: Decimal) -> Values:
         random = self.random

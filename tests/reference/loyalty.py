@@ -149,6 +149,8 @@ def _given(
         phone = phone_of(record.values.get("phone"), tenant.phone_region)
         if who.owner([("email", email or ""), ("phone", phone or "")]) == customer_id:
             points = record.values["points"]
+            if points is None:
+                points = int(seeds.number(tenant, "points_birthday"))
             event = Event(record.values["type"], record.record_id, record.seen_at, points)
             yield event, ZERO, 0
 

@@ -112,6 +112,9 @@ def derive(
     coupons.add_coupons(tables, orders, records, as_of)
     loyalty.add_loyalty(tables, orders, records, who, touchpoints, tenant, seeds, as_of)
     clients.add_clients(tables, records, who, tenant, seeds, as_of)
+    for table in ("customers", "customer_marketing_export"):
+        for key, row in tables[table].items():
+            row["loyalty_tier"] = tables["loyalty_accounts"].get(key, {}).get("tier")
     return marts
 
 

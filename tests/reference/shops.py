@@ -29,7 +29,7 @@ class Purchase:
         self.network = text_of(record.values.get("network"))
         self.phone = phone_of(record.values.get("phone_number"), tenant.phone_region)
         self.at = order.ordered_at
-        self.month = order.ordered_at.astimezone(ZoneInfo(tenant.time_zone)).month
+        self.on = order.ordered_at.astimezone(ZoneInfo(tenant.time_zone)).date()
         self.worth = order.worth_at(as_of)
         self.number: int | None = None
 
@@ -89,8 +89,9 @@ def add_shops(
         _add_groups(tables, shop_id, mine, seeds, as_of)
         _add_networks(tables, shop_id, mine, own_counted)
         for month in range(1, 13):
-            sold = [one for one in own_counted if one.month == month]
+            sold = [one for one in own_counted if one.on.month == month]
             tables["seasonal_sales"][shop_id, month] = {
+                "years": len({one.on.year for one in sold}),
                 "orders": len(sold),
                 "order_rate": _rate(len(sold), len(own_counted)),
                 "revenue_amount": _worth(sold),
@@ -187,7 +188,7 @@ def _add_networks(
         fans = preferred.count(network or "")
         tables["network_preference"][shop_id, network] = {
             "customers": fans,
-            "customer_rate": _rate(fans, len(preferred)) if fans else None,
+            "customer_rate": _rate(fans, len(preferred)),
             "orders": len(own),
             "order_rate": _rate(len(own), len(named)),
             "revenue_amount": _worth(own),

@@ -79,6 +79,20 @@ class Bulk:
 
 
 @dataclass(frozen=True)
+class Joint:
+    """A way to end many messages by one request, of which a repeat does no harm.
+
+    Each message begins with a request of its own. The requests that have to follow may leave as
+    one, when they go to the same address.
+    """
+
+    operations: frozenset[str]
+    most_messages: int
+    to_request: Callable[[Sequence[Request]], Request]
+    """One request instead of those."""
+
+
+@dataclass(frozen=True)
 class Destination:
     """A system that takes messages one by one, where a repeat of a message does no harm."""
 
@@ -93,6 +107,7 @@ class Destination:
     read: Callable[[Message, Request, Answer], Outcome | Request]
     """What became of the message, or the request that has to follow."""
     bulk: Bulk | None = None
+    joint: Joint | None = None
     knows_people: bool = True
     """False when nothing at the destination names a person, so that nothing is forgotten there."""
 

@@ -1,7 +1,8 @@
 """The marketing export as files: CSV, JSON Lines and Parquet with the same rows.
 
-They stand below `exports/<tenant>/` in JOURNEY_HOME and are replaced as a whole. Whoever withdrew
-or asked to be forgotten after the build is left out of them, like out of every other message.
+They stand below `exports/<tenant>/` in JOURNEY_HOME and are replaced as a whole. An address whose
+consent was withdrawn after the build is left out of them, and so is whoever asked to be forgotten
+or has no address left.
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ from orchestration.activation.gate import require_fresh, require_success
 from orchestration.settings import Settings
 from orchestration.warehouse.builds import hold_still
 from orchestration.warehouse.database import engine
+from orchestration.warehouse.roles import SENDER
 from orchestration.warehouse.storage import make_folder, writing_to
 
 NAME = "files"
 EXPORT = "customer_marketing_export"
 ROWS_PER_FETCH = 5_000
+ANSWERS = ("may_be_mailed", "may_be_texted")
+"""Columns of the query beside those of the export."""
 
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
@@ -52,14 +56,34 @@ _ROWS = text(
                     contacts.tenant_id = identities.tenant_id
                     and contacts.customer_id = identities.customer_id
             )
+    ),
+
+    asked as (
+        select
+            export.*,
+            export.is_reachable_by_email
+            and not exists (
+                select 1
+                from pg_temp.unseen_refusals as refusals
+                where
+                    refusals.reason in ('email_not_subscribed', 'email_suppressed')
+                    and export.email = refusals.address
+            ) as may_be_mailed,
+            export.is_reachable_by_sms
+            and not exists (
+                select 1
+                from pg_temp.unseen_refusals as refusals
+                where
+                    refusals.reason = 'sms_not_subscribed'
+                    and export.phone = refusals.address
+            ) as may_be_texted
+        from export
     )
 
-    select export.*, refusals.email is not null as has_refused
-    from export
-    left join (select distinct email from pg_temp.unseen_refusals) as refusals
-        on export.email = refusals.email
-    where refusals.email is null or export.is_reachable_by_sms
-    order by export.customer_id
+    select *
+    from asked
+    where may_be_mailed or may_be_texted
+    order by customer_id
     """  # noqa: S608
 )
 
@@ -82,7 +106,7 @@ def write_export(settings: Settings, tenant_id: str, now: datetime | None = None
         StorageError: the folder cannot be written.
     """
     require_tenant(tenant_id)
-    database = engine(settings)
+    database = engine(settings, SENDER)
     try:
         with database.begin() as connection:
             hold_still(connection)
@@ -95,7 +119,7 @@ def write_export(settings: Settings, tenant_id: str, now: datetime | None = None
             rows = connection.execute(
                 _ROWS, {"tenant_id": tenant_id}, execution_options={"yield_per": ROWS_PER_FETCH}
             )
-            columns = [name for name in list(rows.keys()) if name != "has_refused"]
+            columns = [name for name in list(rows.keys()) if name not in ANSWERS]
             return _write(
                 settings.home / "exports" / tenant_id, columns, map(_contact, rows.mappings())
             )
@@ -111,9 +135,13 @@ def without_formula(value: object) -> object:
 
 
 def _contact(row: sqlalchemy.RowMapping) -> dict[str, Any]:
+    """The row with the addresses that may be used now."""
     contact: dict[str, Any] = dict(row)
-    if contact.pop("has_refused"):
+    may_be_mailed, may_be_texted = (contact.pop(answer) for answer in ANSWERS)
+    if not may_be_mailed:
         contact |= {"email": None, "is_reachable_by_email": False}
+    if not may_be_texted:
+        contact |= {"phone": None, "is_reachable_by_sms": False}
     return contact
 
 

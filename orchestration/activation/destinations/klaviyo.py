@@ -1,13 +1,15 @@
-"""Klaviyo: events, one by one or in bulk jobs, and members of lists.
+"""Klaviyo: events, one by one or in bulk jobs, and members of lists, many at once.
 
 An event is known by its `unique_id`, which is the message id. The endpoint for single events keeps
 the first one and takes repeats without a word; a bulk job fails as a whole when one is repeated, so
-only messages that were never sent go there.
+only messages that were never sent go there. A list has a member or has not, however often it is
+told, so additions to it and removals from it leave together also when they are repeated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +20,7 @@ from orchestration.activation.destinations.base import (
     Answer,
     Bulk,
     Destination,
+    Joint,
     Outcome,
     Request,
     detail,
@@ -31,6 +34,7 @@ REVISION = "2026-07-15"
 EVENTS, JOBS, PROFILES = "/api/events", "/api/event-bulk-create-jobs", "/api/profile-import"
 DELETIONS = "/api/data-privacy-deletion-jobs"
 MOST_EVENTS, MOST_BYTES = 1_000, 5_000_000
+MOST_MEMBERS = 1_000
 HEADERS = {"content-type": "application/vnd.api+json", "accept": "application/vnd.api+json"}
 LIST_METHODS = {"add_to_list": "POST", "remove_from_list": "DELETE"}
 
@@ -76,6 +80,13 @@ def read(message: Message, request: Request, answer: Answer) -> Outcome | Reques
     path = f"/api/lists/{list_id}/relationships/profiles"
     member = {"data": [{"type": "profile", "id": profile_id}]}
     return _request(LIST_METHODS[message.operation], path, "lists", member)
+
+
+def to_joint_request(requests: Sequence[Request]) -> Request:
+    """All members that are added to one list, or taken off it."""
+    ids = {member["id"] for one in requests for member in orjson.loads(one.body)["data"]}
+    members = [{"type": "profile", "id": profile_id} for profile_id in sorted(ids)]
+    return replace(requests[0], body=orjson.dumps({"data": members}))
 
 
 def to_entry(message: Message) -> bytes:
@@ -157,5 +168,10 @@ DESTINATION = Destination(
         job_of=job_of,
         job_request=job_request,
         read_job=read_job,
+    ),
+    joint=Joint(
+        operations=frozenset(LIST_METHODS),
+        most_messages=MOST_MEMBERS,
+        to_request=to_joint_request,
     ),
 )

@@ -322,10 +322,21 @@ def test_what_a_kind_of_row_needs_is_not_empty(
     assert faults(contract, columns, may_hold_nul=False) == told
 
 
-def test_a_coupon_needs_its_value() -> None:
-    """Prevents the rule from being dropped from the declaration of coupons."""
-    declared = read_contracts(DBT_PROJECT_DIR)["coupons"].column("value")
-    assert declared.required_for == ("discount_type", ("percentage", "fixed_amount"))
+@pytest.mark.parametrize(
+    ("source", "column", "required_for"),
+    [
+        ("coupons", "value", ("discount_type", ("percentage", "fixed_amount"))),
+        ("coupons", "buy_quantity", ("discount_type", ("buy_x_get_y",))),
+        ("coupons", "get_quantity", ("discount_type", ("buy_x_get_y",))),
+        ("loyalty_adjustments", "points", ("type", ("earn_bonus", "adjustment"))),
+    ],
+)
+def test_what_the_kinds_of_rows_need_is_declared(
+    source: str, column: str, required_for: tuple[str, tuple[str, ...]]
+) -> None:
+    """Prevents a coupon without value and points without number from loading: the rule dropped."""
+    declared = read_contracts(DBT_PROJECT_DIR)[source].column(column)
+    assert declared.required_for == required_for
 
 
 def test_a_key_must_fit_into_an_index_entry() -> None:

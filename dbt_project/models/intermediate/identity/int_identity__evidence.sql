@@ -1,7 +1,4 @@
-{{ config(
-    unique_key=['tenant_id', 'source', 'sighting_id', 'identifier_key'],
-    indexes=[{'columns': ['tenant_id', 'source', 'sighting_id', 'identifier_key']}],
-) }}
+{{ config(unique_key=['tenant_id', 'source', 'sighting_id', 'identifier_key']) }}
 
 -- What this build resolves anew, with what is known of the sighting.
 -- depends_on: {{ ref('int_identity__touched_sightings') }}

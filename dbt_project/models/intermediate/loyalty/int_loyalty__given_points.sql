@@ -29,16 +29,18 @@ tenant_settings as (
 -- An adjustment for a person nobody knows stays in int_loyalty__adjustments and moves nothing.
 points_by_hand as (
     select
-        tenant_id,
-        customer_id,
-        adjustment_type as event_type,
-        adjustment_id as source_id,
-        points,
-        occurred_at
+        adjustments.tenant_id,
+        adjustments.customer_id,
+        adjustments.adjustment_type as event_type,
+        adjustments.adjustment_id as source_id,
+        -- only a birthday may leave its points to the settings; the contract holds that
+        coalesce(adjustments.points, tenant_settings.points_birthday) as points,
+        adjustments.occurred_at
     from adjustments
+    inner join tenant_settings on adjustments.tenant_id = tenant_settings.tenant_id
     where
-        customer_id is not null
-        and {{ visible('occurred_at') }}
+        adjustments.customer_id is not null
+        and {{ visible('adjustments.occurred_at') }}
 ),
 
 points_for_reviews as (

@@ -1,5 +1,3 @@
-{{ config(unique_key=['tenant_id', 'customer_id', 'event_number']) }}
-
 with tier_steps as (
     select * from {{ ref('int_loyalty__tier_steps') }}
 ),

@@ -1,14 +1,13 @@
-{{ config(
-    unique_key=['tenant_id', 'movement_id'],
-    indexes=[{'columns': ['tenant_id', 'customer_id', 'movement_number'], 'unique': true}],
-) }}
-
 with balances as (
     select * from {{ ref('int_loyalty__balances') }}
 ),
 
 lots as (
     select * from {{ ref('int_loyalty__lots') }}
+),
+
+referral_points as (
+    select * from {{ ref('int_loyalty__referral_points') }}
 ),
 
 -- What comes back from an unused reward to a lot that has expired meanwhile lapses at once.
@@ -32,11 +31,7 @@ movements_and_debts as (
             else event_type
         end as movement_type,
         event_type as reference_type,
-        case
-            when event_type in ('referral', 'referral_taken_back')
-                then split_part(source_id, ':', 1)
-            else coalesce(order_id, source_id)
-        end as reference_id,
+        coalesce(order_id, source_id) as reference_id,
         event_type,
         source_id,
         net_after - net_before + lapsed_points as points
@@ -94,7 +89,7 @@ final as (
         cast(sum(movements.points) over until_now - movements.points as bigint) as balance_before,
         cast(sum(movements.points) over until_now as bigint) as balance_after,
         movements.reference_type,
-        movements.reference_id,
+        coalesce(referral_points.referral_id, movements.reference_id) as reference_id,
         case when movements.part_order = 2 and movements.change_order = 2 then lots.expires_at end
             as expires_at,
         movements.occurred_at
@@ -104,6 +99,12 @@ final as (
             movements.tenant_id = lots.tenant_id
             and movements.customer_id = lots.customer_id
             and movements.event_number = lots.event_number
+    -- a referral is named by its own id, not by that of the friend's movement
+    left join referral_points
+        on
+            movements.tenant_id = referral_points.tenant_id
+            and movements.event_type = referral_points.event_type
+            and movements.source_id = referral_points.source_id
     window
         until_now as (
             partition by movements.tenant_id, movements.customer_id

@@ -1,6 +1,8 @@
 {{ config(unique_key=['tenant_id', 'message_id']) }}
 
--- Everything that is or will be worth telling a member, with the time in which it is.
+-- Everything that is or will be worth telling a member, with the time in which it is. What no longer
+-- is will never be again. News of a
+-- movement or a request stays the same message when its member turns out to be somebody else.
 with movements as (
     select * from {{ ref('int_loyalty__movements') }}
 ),
@@ -54,7 +56,7 @@ points_earned as (
         and movements.points > 0
 ),
 
--- Losing a tier and coming back to it is no news: the first time counts.
+-- The tier that is open to all is no news, nor is coming back to a tier: the first time counts.
 first_climbs as (
     select
         tenant_id,
@@ -62,7 +64,9 @@ first_climbs as (
         tier,
         min(occurred_at) as reached_at
     from tier_steps
-    where tier_order > previous_tier_order
+    where
+        tier_order > previous_tier_order
+        or (tier_order is not null and previous_tier_order is null)
     group by tenant_id, customer_id, tier
 ),
 
@@ -72,7 +76,7 @@ tiers_reached as (
         first_climbs.customer_id,
         'tier_reached' as purpose,
         'Loyalty: tier reached' as metric,
-        first_climbs.tier as subject,
+        first_climbs.customer_id || ':' || first_climbs.tier as subject,
         first_climbs.reached_at as not_before,
         {{ add_days('first_climbs.reached_at', 'tenant_settings.loyalty_message_days') }}
             as expires_at,
@@ -95,7 +99,7 @@ points_expiring as (
         open_lots.customer_id,
         'points_expiring' as purpose,
         'Loyalty: points expiring' as metric,
-        {{ timestamp_text('open_lots.expires_at') }} as subject,
+        open_lots.customer_id || ':' || {{ timestamp_text('open_lots.expires_at') }} as subject,
         {{ add_days(
             'open_lots.expires_at', '-min(tenant_settings.points_expiring_notice_days)'
         ) }} as not_before,
@@ -143,11 +147,12 @@ final as (
             customer_id,
             purpose,
             metric,
-            {{ hash_id(['tenant_id', 'purpose', 'customer_id', 'subject']) }} as message_id,
+            {{ hash_id(['tenant_id', 'purpose', 'subject']) }} as message_id,
             not_before,
             expires_at,
             properties
         from {{ kind }}
+        where expires_at > {{ as_of() }}
         {%- if not loop.last %}
 
             union all

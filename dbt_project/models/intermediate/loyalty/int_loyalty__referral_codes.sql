@@ -2,10 +2,7 @@
     materialized='incremental',
     incremental_strategy='replace_changed',
     unique_key=['tenant_id', 'customer_id'],
-    indexes=[
-        {'columns': ['tenant_id', 'referral_code']},
-        {'columns': ['tenant_id', 'referral_code'], 'unique': true},
-    ],
+    indexes=[{'columns': ['tenant_id', 'referral_code'], 'unique': true}],
 ) }}
 
 -- Over all members in every build, for who else draws a code does not depend on who was touched. A

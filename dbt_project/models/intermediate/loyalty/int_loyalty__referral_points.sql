@@ -56,6 +56,7 @@ final as (
     select
         tenant_id,
         customer_id,
+        referral_id,
         case when movement_type = 'order' then 'referral' else 'referral_taken_back' end
             as event_type,
         referral_id || ':' || movement_id as source_id,

@@ -75,7 +75,7 @@ final as (
             when first_orders.order_id is null then 'pending'
             when
                 first_orders.ordered_at >= uses.used_at
-                or split_part(first_orders.order_id, ':', 2) = uses.order_id
+                or {{ id_at_source('first_orders.order_id') }} = uses.order_id
                 then 'converted'
             else 'customer_before'
         end as status,

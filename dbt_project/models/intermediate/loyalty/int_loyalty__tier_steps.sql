@@ -1,5 +1,3 @@
-{{ config(unique_key=['tenant_id', 'customer_id', 'event_number']) }}
-
 {%- set stored_points = array_item('steps.stored_points', 'next_events.stored_number') -%}
 {%- set points -%}
             cast(
@@ -24,7 +22,8 @@
 
 -- Points depend on the tier held, and the tier on the points before: one step per event, taken for
 -- all customers at once. Step 0 is the customer before any event. The next events are read through
--- an import of their own and one by one, so that each step looks them up in the index.
+-- an import of their own and one by one, so that each step looks them up in the index; what is known
+-- of an event is carried along, so that nothing has to be joined to the steps afterwards.
 with recursive events as (
     select * from {{ ref('int_loyalty__events') }}
 ),
@@ -56,12 +55,19 @@ steps as (
         events.tenant_id,
         events.customer_id,
         cast(0 as bigint) as event_number,
+        events.event_type,
+        events.source_id,
+        events.order_id,
+        events.occurred_at,
         cast(0 as bigint) as points,
         cast(0 as bigint) as lifetime_points_earned,
+        events.lifetime_value,
+        events.total_orders,
         {{ dbt.array_construct([], 'bigint') }} as stored_points,
         tiers_open_to_all.tier,
         tiers_open_to_all.tier_order,
-        tiers_open_to_all.points_multiplier
+        tiers_open_to_all.points_multiplier,
+        cast(null as integer) as previous_tier_order
     from events
     left join tiers_open_to_all
         on
@@ -75,8 +81,14 @@ steps as (
         next_event.tenant_id,
         next_event.customer_id,
         next_event.event_number,
+        next_event.event_type,
+        next_event.source_id,
+        next_event.order_id,
+        next_event.occurred_at,
         next_event.points,
         steps.lifetime_points_earned + next_event.earned_points as lifetime_points_earned,
+        next_event.lifetime_value,
+        next_event.total_orders,
         case
             when next_event.is_stored
                 then {{ dbt.array_append('steps.stored_points', 'next_event.points') }}
@@ -84,13 +96,18 @@ steps as (
         end as stored_points,
         reached.tier,
         reached.tier_order,
-        reached.points_multiplier
+        reached.points_multiplier,
+        steps.tier_order as previous_tier_order
     from steps
     inner join lateral (
         select
             next_events.tenant_id,
             next_events.customer_id,
             next_events.event_number,
+            next_events.event_type,
+            next_events.source_id,
+            next_events.order_id,
+            next_events.occurred_at,
             next_events.lifetime_value,
             next_events.total_orders,
             {{ points }} as points,
@@ -133,44 +150,24 @@ steps as (
     ) as reached on true
 ),
 
-steps_beside_the_last as (
+final as (
     select
         tenant_id,
         customer_id,
         event_number,
+        event_type,
+        source_id,
+        order_id,
+        occurred_at,
         points,
         lifetime_points_earned,
+        lifetime_value,
+        total_orders,
         tier,
         tier_order,
-        lag(tier_order) over (
-            partition by tenant_id, customer_id
-            order by event_number
-        ) as previous_tier_order
+        previous_tier_order
     from steps
-),
-
-final as (
-    select
-        events.tenant_id,
-        events.customer_id,
-        events.event_number,
-        events.event_type,
-        events.source_id,
-        events.order_id,
-        events.occurred_at,
-        steps_beside_the_last.points,
-        steps_beside_the_last.lifetime_points_earned,
-        events.lifetime_value,
-        events.total_orders,
-        steps_beside_the_last.tier,
-        steps_beside_the_last.tier_order,
-        steps_beside_the_last.previous_tier_order
-    from steps_beside_the_last
-    inner join events
-        on
-            steps_beside_the_last.tenant_id = events.tenant_id
-            and steps_beside_the_last.customer_id = events.customer_id
-            and steps_beside_the_last.event_number = events.event_number
+    where event_number > 0
 )
 
 select * from final

@@ -1,4 +1,4 @@
-{{ config(unique_key=['tenant_id']) }}
+{{ config(unique_key=['tenant_id'], post_hook=admit_sender()) }}
 
 {% set settings = [
     'lead_at_risk_days',
@@ -13,6 +13,7 @@
     'points_per_unit',
     'points_sign_up',
     'points_review',
+    'points_birthday',
     'points_expiry_months',
     'reward_expiry_days',
     'referral_points_percent',

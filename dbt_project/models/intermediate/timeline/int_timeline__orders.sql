@@ -42,7 +42,7 @@ refund_activities as (
         refund_id as source_id,
         -amount as amount,
         currency,
-        'Refund on order ' || split_part(order_id, ':', 2) as title,
+        'Refund on order ' || {{ id_at_source('order_id') }} as title,
         {{ json_object({'order_id': 'order_id'}) }} as metadata
     from refunds
 ),

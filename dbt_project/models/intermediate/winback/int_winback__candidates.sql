@@ -1,4 +1,7 @@
-{{ config(unique_key=['tenant_id', 'campaign_id', 'customer_id']) }}
+{{ config(
+    unique_key=['tenant_id', 'campaign_id', 'customer_id'],
+    post_hook=admit_sender(),
+) }}
 
 -- Whom the next run enrols: those who have stood in their stage for longest come first, up to the
 -- campaign's limit for a run. The held-out share counts towards it, so that every run holds out the

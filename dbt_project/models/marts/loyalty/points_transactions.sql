@@ -1,10 +1,7 @@
 {{ config(
     unique_key=['tenant_id', 'transaction_id'],
     meta={'within': 'int_customers__touched'},
-    indexes=[
-        {'columns': ['tenant_id', 'customer_id', 'transaction_number']},
-        {'columns': ['tenant_id', 'customer_id', 'transaction_number'], 'unique': true},
-    ],
+    indexes=[{'columns': ['tenant_id', 'customer_id', 'transaction_number'], 'unique': true}],
 ) }}
 
 with movements as (

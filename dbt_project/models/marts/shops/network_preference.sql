@@ -41,7 +41,7 @@ final as (
         orders_per_network.network,
         coalesce(customers_per_network.customers, 0) as customers,
         cast(
-            cast(customers_per_network.customers as numeric)
+            cast(coalesce(customers_per_network.customers, 0) as numeric)
             / sum(customers_per_network.customers) over per_shop as numeric(5, 4)
         ) as customer_rate,
         orders_per_network.orders,

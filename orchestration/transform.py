@@ -316,6 +316,15 @@ def load_manifest_json(settings: Settings) -> dict[str, Any]:
     return manifest
 
 
+def table_names(manifest: Mapping[str, Any]) -> list[str]:
+    """The seeds and models of a manifest that stand between builds, as schema.name."""
+    return sorted(
+        f"{node['schema']}.{node['alias']}"
+        for node in manifest["nodes"].values()
+        if node["resource_type"] in TABLES and node["config"]["materialized"] != "ephemeral"
+    )
+
+
 @contextmanager
 def dbt_environment(settings: Settings) -> Iterator[None]:
     """Let the environment hold what `profiles.yml` reads, and put it back afterwards."""

@@ -15,7 +15,12 @@ from orchestration.quality.freshness import EVERY, MARTS, read_cadences
 from orchestration.seeds.check import check_seeds, read_seeds
 from orchestration.seeds.declarations import read_declarations
 from orchestration.settings import DBT_PROJECT_DIR, SEEDS_DIR, Settings
-from orchestration.transform import TransformReport, project_fingerprint, transform_events
+from orchestration.transform import (
+    TransformReport,
+    project_fingerprint,
+    table_names,
+    transform_events,
+)
 from orchestration.warehouse.builds import OpenBuild
 from orchestration.warehouse.database import engine
 
@@ -43,7 +48,7 @@ def dbt_models(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefinit
             if not select:
                 _forget(build, settings)
             full_refresh = build.record.details["full_refresh"]
-            covered = build.coverage_before(project_fingerprint())
+            covered = build.coverage_before(project_fingerprint(), table_names(manifest))
             events = transform_events(
                 settings,
                 build.record.as_of,

@@ -125,7 +125,7 @@ def load_landing(
     bytes_total = sum(file.bytes for file in files)
     bytes_before = 0
     touched: set[str] = set()
-    with engine.connect() as connection, _database_errors(), _only_load(connection):
+    with engine.connect() as connection, _database_errors(), only_load(connection):
         with connection.begin():
             ensure_raw_tables(connection, contracts)
             for tenant in tenants.values():
@@ -519,7 +519,7 @@ def _cursor(connection: sqlalchemy.Connection) -> psycopg.Cursor[Any]:
 
 
 @contextmanager
-def _only_load(connection: sqlalchemy.Connection) -> Iterator[None]:
+def only_load(connection: sqlalchemy.Connection) -> Iterator[None]:
     """Hold the lock that keeps two loads apart, for as long as the connection lives.
 
     Raises:
@@ -535,7 +535,7 @@ def _only_load(connection: sqlalchemy.Connection) -> Iterator[None]:
             driver.execute(f"select pg_advisory_lock({LOAD_LOCK})")
         except psycopg.errors.LockNotAvailable:
             raise LoadBusy(
-                "Another load is running in this database. Wait for it to end, then load again."
+                "Another load is running in this database. Wait for it to end, then run this again."
             ) from None
     try:
         yield

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,8 @@ def backup(settings: Settings, file: Path) -> BackupReport:
 def restore(settings: Settings, file: Path) -> RestoreReport:
     """Make an empty warehouse hold what the copy holds; the next build derives the rest.
 
-    A copy of an older release is brought to the newest form. Nothing is delivered before a build.
+    A copy of an older release is brought to the newest form, and belongs to whoever restores it,
+    under whatever name. Nothing is delivered before a build.
 
     Raises:
         BackupError: the warehouse is not empty, or the file is no backup.
@@ -100,17 +102,25 @@ def restore(settings: Settings, file: Path) -> RestoreReport:
         migrate(database, known_passwords(settings))
         with locked(database):
             _require_empty(database)
-            _run(settings, "pg_restore", "--list", str(file))
+            contents = _run(settings, "pg_restore", "--list", str(file))
+            rights_to_come = _rights_to_come(database)
             _drop_schemas(database)
             try:
-                _run(
-                    settings,
-                    "pg_restore",
-                    "--no-owner",
-                    "--single-transaction",
-                    f"--dbname={_address(settings)}",
-                    str(file),
-                )
+                with tempfile.NamedTemporaryFile("w", encoding="utf-8") as wanted:
+                    wanted.write(_of_any_owner(contents))
+                    wanted.flush()
+                    _run(
+                        settings,
+                        "pg_restore",
+                        "--no-owner",
+                        "--single-transaction",
+                        f"--use-list={wanted.name}",
+                        f"--dbname={_address(settings)}",
+                        str(file),
+                    )
+                with database.begin() as connection:
+                    for statement in rights_to_come:
+                        connection.exec_driver_sql(statement)
             finally:
                 migrate(database, known_passwords(settings))
             return _settle(database)
@@ -151,6 +161,51 @@ def _derived_tables(database: sqlalchemy.Engine) -> list[str]:
         return [str(row[0]) for row in rows]
 
 
+def _of_any_owner(contents: str) -> str:
+    """A backup's table of contents without the rights on tables to come.
+
+    They name the owner of the warehouse that was copied, whom this server may not know.
+    """
+    return "".join(
+        line for line in contents.splitlines(keepends=True) if " DEFAULT ACL " not in line
+    )
+
+
+def _rights_to_come(database: sqlalchemy.Engine) -> list[str]:
+    """Statements that give others their rights on tables that our login will make in a schema.
+
+    They go with the schema.
+    """
+    with database.connect() as connection:
+        rows = connection.execute(
+            sqlalchemy.text(
+                """
+                select
+                    format(
+                        'alter default privileges in schema %I grant %s on tables to %I',
+                        schemas.nspname,
+                        string_agg(
+                            rights.privilege_type, ', ' order by rights.privilege_type
+                        ),
+                        roles.rolname
+                    )
+                from pg_default_acl as defaults
+                inner join pg_namespace as schemas on defaults.defaclnamespace = schemas.oid
+                cross join lateral aclexplode(defaults.defaclacl) as rights
+                inner join pg_roles as roles on rights.grantee = roles.oid
+                inner join pg_roles as owners on defaults.defaclrole = owners.oid
+                where
+                    defaults.defaclobjtype = 'r'
+                    and owners.rolname = current_user
+                    and rights.grantee <> defaults.defaclrole
+                group by schemas.nspname, roles.rolname
+                order by 1
+                """
+            )
+        )
+        return [str(row[0]) for row in rows]
+
+
 def _drop_schemas(database: sqlalchemy.Engine) -> None:
     with database.begin() as connection:
         for schema in (*DERIVED_SCHEMAS, *KEPT_SCHEMAS):
@@ -166,10 +221,17 @@ def _settle(database: sqlalchemy.Engine) -> RestoreReport:
                 insert into ops.builds (
                     build_id, as_of, started_at, finished_at, verdict, error, details
                 )
-                values (
-                    gen_random_uuid(), now(), clock_timestamp(), clock_timestamp(), 'interrupted',
-                    :error, '{"scope": "none"}'
-                )
+                select
+                    gen_random_uuid(), now(), latest.ends_at, latest.ends_at, 'interrupted', :error,
+                    '{"scope": "none"}'
+                from (
+                    -- the clock there may have been ahead of the one here
+                    select
+                        greatest(
+                            clock_timestamp(), max(started_at) + interval '1 microsecond'
+                        ) as ends_at
+                    from ops.builds
+                ) as latest
                 """
             ),
             {"error": RESTORED},
@@ -192,8 +254,8 @@ def _address(settings: Settings) -> str:
     return url.render_as_string(hide_password=False)
 
 
-def _run(settings: Settings, program: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs; the password stays off the command line."""
+def _run(settings: Settings, program: str, *arguments: str) -> str:
+    """What one of PostgreSQL's programs says; the password stays off the command line."""
     url = database_url(settings)
     command: Sequence[str] = [str(binaries() / program), *arguments]
     if program == "pg_dump":
@@ -209,3 +271,4 @@ def _run(settings: Settings, program: str, *arguments: str) -> None:
     if result.returncode != 0:
         words = " ".join(result.stderr.split())
         raise BackupError(f"{program} failed: {words or f'exit code {result.returncode}'}")
+    return result.stdout

@@ -16,10 +16,10 @@ import re
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
 import psycopg
@@ -99,16 +99,17 @@ class OpenBuild:
             seconds = self.record.details.setdefault("seconds_per_step", {})
             seconds[name] = round(time.perf_counter() - start, 3)
 
-    def coverage_before(self, project: str) -> Coverage | None:
+    def coverage_before(self, project: str, tables: Sequence[str]) -> Coverage | None:
         """What the build before this one covered, or None where this one must derive everything.
 
         A partial derivation stands on a whole one that succeeded: at no later instant, by the same
-        project, and on tables that nobody rebuilt since. After anything else all is derived anew. A
-        load, and a build that the checks of what was loaded stopped, have changed no table.
-        What this build itself covers is recorded for the next.
+        project, and on tables that nobody rebuilt or dropped since. After anything else all is
+        derived anew. A load, and a build that the checks of what was loaded stopped, have changed
+        no table. What this build itself covers is recorded for the next.
 
         Args:
             project: a fingerprint of the SQL and seeds.
+            tables: what must stand, as schema.name.
         """
         row = self._connection.execute("select coalesce(max(load_id), 0) from ops.loads").fetchone()
         assert row is not None
@@ -138,9 +139,16 @@ class OpenBuild:
                 "as_of": self.record.as_of,
             },
         ).fetchone()
-        if before is None or before[1] != self._derived_instant():
+        if before is None or before[1] != self._derived_instant() or not self._stand(tables):
             return None
         return Coverage(before[0], before[1].astimezone(UTC))
+
+    def _stand(self, tables: Sequence[str]) -> bool:
+        row = self._connection.execute(
+            "select count(to_regclass(name)) from unnest(%s::text[]) as tables (name)",
+            [list(tables)],
+        ).fetchone()
+        return row == (len(tables),)
 
     def _derived_instant(self) -> datetime | None:
         exists = "select to_regclass('intermediate.int_identity__derivation') is not null"
@@ -194,7 +202,7 @@ class OpenBuild:
         if self.record.verdict == "running":
             self.record.verdict = verdict
             self.record.error = error
-            self.record.finished_at = datetime.now(UTC)
+            self.record.finished_at = max(self.record.started_at, datetime.now(UTC))
 
 
 def parse_as_of(text: str) -> datetime:
@@ -351,7 +359,10 @@ def _settle_dead_builds(connection: psycopg.Connection[Any]) -> None:
         connection.execute(
             """
             update ops.builds
-            set verdict = 'interrupted', finished_at = %s, error = coalesce(error, %s)
+            set
+                verdict = 'interrupted',
+                finished_at = greatest(started_at, %s),
+                error = coalesce(error, %s)
             where verdict = 'running'
             """,
             [datetime.now(UTC), PROCESS_ENDED],
@@ -361,11 +372,11 @@ def _settle_dead_builds(connection: psycopg.Connection[Any]) -> None:
 def _begin(
     connection: psycopg.Connection[Any], as_of: datetime | None, details: Mapping[str, Any]
 ) -> Build:
-    started_at = datetime.now(UTC)
+    now = datetime.now(UTC)
     build = Build(
         build_id=uuid.uuid4(),
-        as_of=as_of or started_at,
-        started_at=started_at,
+        as_of=as_of or now,
+        started_at=_after_every_build(connection, now),
         details={
             "run_by": f"{_user()}@{socket.gethostname()} process {os.getpid()}",
             **details,
@@ -379,6 +390,17 @@ def _begin(
         [build.build_id, build.as_of, build.started_at, Jsonb(build.details)],
     )
     return build
+
+
+def _after_every_build(connection: psycopg.Connection[Any], now: datetime) -> datetime:
+    """The clock's instant; where it was set back, the first one after the last build began.
+
+    Which build is the latest decides whether messages may leave and what need not be derived, so
+    the order of the records must be that of the builds.
+    """
+    row = connection.execute("select max(started_at) from ops.builds").fetchone()
+    last = row[0] if row else None
+    return now if last is None else max(now, last.astimezone(UTC) + timedelta(microseconds=1))
 
 
 def _describe_holder(connection: psycopg.Connection[Any]) -> str:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -36,7 +36,9 @@ from orchestration.transform import (
     NodeResult,
     TransformError,
     _with_examples,
+    load_manifest_json,
     project_fingerprint,
+    table_names,
     transform,
     transform_events,
 )
@@ -49,6 +51,7 @@ from orchestration.warehouse.builds import (
     settled_latest_build,
 )
 from orchestration.warehouse.database import engine
+from orchestration.warehouse.postgres import EmbeddedServer
 
 HashTables = Callable[..., dict[str, tuple[int, str]]]
 
@@ -134,6 +137,22 @@ def test_the_ui_sees_the_run_its_assets_and_its_checks(
     evaluated = [event for event in happened if event.event_type_value == "ASSET_CHECK_EVALUATION"]
     assert len(evaluated) == report.tests["pass"] + 2 * len(contracts) + len(OUTPUTS)
     assert all(event.asset_check_evaluation_data.passed for event in evaluated)
+
+
+def test_a_build_writes_no_password_anywhere(
+    warehouse: tuple[Path, BuildReport], server: EmbeddedServer
+) -> None:
+    """Prevents a log, a compiled query or a record of a run by which whoever may read files may
+    also build."""
+    home, _ = warehouse
+    passwords = [password.encode() for password in server.credentials().values()]
+    written = [path for path in home.rglob("*") if path.is_file() and path.stat().st_size]
+    assert {"dbt.log", "manifest.json"} <= {path.name for path in written}
+    assert [
+        str(path.relative_to(home))
+        for path in written
+        if any(password in path.read_bytes() for password in passwords)
+    ] == []
 
 
 def test_a_failed_check_fails_the_build_and_holds_every_message_back(
@@ -409,11 +428,14 @@ def test_a_part_of_more_than_200_nodes_is_built_and_delivers_nothing(
 
 
 def covered(
-    database: sqlalchemy.Engine, as_of: datetime = AS_OF, project: str | None = None
+    database: sqlalchemy.Engine,
+    as_of: datetime = AS_OF,
+    project: str | None = None,
+    tables: Sequence[str] = (),
 ) -> Coverage | None:
     """What a build finds covered that begins now."""
     with building(database, as_of) as asking:
-        return asking.coverage_before(project or project_fingerprint())
+        return asking.coverage_before(project or project_fingerprint(), tables)
 
 
 def test_a_build_goes_on_from_a_whole_one_at_no_later_instant(
@@ -422,7 +444,7 @@ def test_a_build_goes_on_from_a_whole_one_at_no_later_instant(
     """Prevents builds that derive everything anew when nothing happened."""
     last_load = value_of(built_database, "select max(load_id) from ops.loads")
     with building(built_database, AS_OF) as following:
-        assert following.coverage_before(project_fingerprint()) == Coverage(last_load, AS_OF)
+        assert following.coverage_before(project_fingerprint(), []) == Coverage(last_load, AS_OF)
         following.succeed("whole")
     assert covered(built_database, AS_OF + timedelta(days=1)) == Coverage(last_load, AS_OF)
 
@@ -447,7 +469,7 @@ def test_only_a_whole_build_that_succeeded_is_ground_to_go_on_from(
 ) -> None:
     """Prevents a gap: rows that were loaded, or half derived, by a build that nobody finished."""
     with building(built_database, AS_OF) as between:
-        between.coverage_before(project_fingerprint())
+        between.coverage_before(project_fingerprint(), [])
         if scope == "failed":
             between.fail("the disk is full")
         elif scope != "interrupted":
@@ -484,6 +506,48 @@ def test_tables_that_somebody_rebuilt_are_no_ground_to_go_on_from(
     """Prevents a build that trusts its records more than the tables which dbt alone has made."""
     change(built_database, statement)
     assert covered(built_database) is None
+
+
+@pytest.mark.parametrize("table", ["marts.orders", "intermediate.int_customers__touched"])
+def test_a_table_that_was_dropped_is_derived_anew_with_all_others(
+    built: Settings, built_database: sqlalchemy.Engine, table: str
+) -> None:
+    """Prevents a mart that comes back with the rows of the customers whom the build touched, and
+    without those of all others."""
+    tables = table_names(load_manifest_json(built))
+    assert table in tables
+    with building(built_database, AS_OF) as following:
+        assert following.coverage_before(project_fingerprint(), tables) is not None
+        following.succeed("whole")
+    change(built_database, f"drop table {table} cascade")
+    assert covered(built_database, tables=tables) is None
+
+
+def test_a_clock_that_was_set_back_leaves_the_builds_in_their_order(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents messages on the word of a build that is no longer the latest one, and rows that are
+    skipped because an older build is taken for the one before."""
+    change(
+        built_database,
+        "update ops.builds set started_at = started_at + interval '1 day', "
+        "finished_at = finished_at + interval '1 day'",
+    )
+    with building(built_database, AS_OF) as broken_off:
+        broken_off.coverage_before(project_fingerprint(), [])
+    record = broken_off.record
+    assert record.finished_at is not None
+    assert record.finished_at >= record.started_at > datetime.now(UTC)
+    with built_database.connect() as connection:
+        latest = latest_build(connection)
+    assert latest is not None
+    assert latest.build_id == record.build_id
+    with pytest.raises(GateClosed, match="was interrupted"):
+        deliver(built)
+    assert covered(built_database) is None
+    with building(built_database) as following:
+        pass
+    assert following.record.as_of <= datetime.now(UTC) < following.record.started_at
 
 
 def test_the_fingerprint_changes_with_every_rule_and_number(

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy
 
 from orchestration.ingest.contracts import read_contracts
-from orchestration.ingest.load import load_landing
+from orchestration.ingest.errors import LoadBusy
+from orchestration.ingest.load import load_landing, only_load
+from orchestration.privacy import erasure
 from orchestration.privacy.erasure import ErasureError, Receipt, erase_requested, request_erasure
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.transform import project_fingerprint, transform
@@ -21,6 +24,13 @@ from orchestration.warehouse.database import engine
 
 AS_OF = parse_as_of("2026-07-01T00:00:00Z")
 TENANT, MARA = "aurora", "mara.lindqvist@example.com"
+PHONE_AS_WRITTEN = "(0172) 23-456 78"
+REJECTED_WITH_A_PHONE = f"""
+    insert into raw.rejected_rows (
+        load_id, tenant_id, source, file, line, content, reasons, rejected_at
+    )
+    values (0, '{TENANT}', 'leads', 'aurora/leads/a.csv', 9, '1,,{PHONE_AS_WRITTEN}', '{{}}', now())
+"""
 SEARCHED = ("raw", "seeds", "intermediate", "marts", "sync", "outbox", "ops")
 MEANT_FOR_DESTINATIONS = "outbox.profile_deletions"
 WITHOUT_PEOPLE = {"coupons"}
@@ -38,7 +48,7 @@ def build(database: sqlalchemy.Engine, settings: Settings, *, whole: bool = Fals
     with building(database, AS_OF) as opened:
         load_landing(database, settings)
         receipts = erase_requested(database, settings)
-        covered = opened.coverage_before(project_fingerprint())
+        covered = opened.coverage_before(project_fingerprint(), [])
         transform(settings, AS_OF, since=None if whole else covered).require_success()
         opened.succeed("whole")
     return receipts
@@ -142,27 +152,42 @@ def points(database: sqlalchemy.Engine) -> dict[tuple[str, str], int]:
 
 
 def test_somebody_forgotten_leaves_amounts_and_nothing_else(
-    built: Settings, database: sqlalchemy.Engine
+    built: Settings, database: sqlalchemy.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Prevents: an e-mail that lives on in a table nobody thought of, money that goes with its
-    owner, and a person whom yesterday's files bring back."""
+    """Prevents: an e-mail that lives on in a table nobody thought of, a phone in a rejected row,
+    money that goes with its owner, and a person whom yesterday's files bring back."""
     known = identifiers_of(database, MARA)
     assert MARA in known
     assert len(known) > 3
     before, points_before = totals(database), points(database)
+    with database.begin() as connection:
+        connection.exec_driver_sql(REJECTED_WITH_A_PHONE)
     request_erasure(database, TENANT, email=MARA.upper())
     asked_in_files = write_requests(database, built)
     assert asked_in_files > 1
 
     # this one finds out who the person is
     assert build(database, built) == []
+    payload = built.home / "outbox" / "shown" / "payloads.jsonl"
+    payload.parent.mkdir(parents=True)
+    payload.write_text(MARA)
+    are_shown: list[bool] = []
+
+    def erase(*arguments: Any) -> Receipt:
+        are_shown.append(payload.exists())
+        return erase_one(*arguments)
+
+    erase_one = erasure._erase
+    monkeypatch.setattr(erasure, "_erase", erase)
     receipts = build(database, built)
+    # whoever is killed after the first request must not leave the files behind
+    assert set(are_shown) == {False}
     assert {one.outcome for one in receipts} == {"erased"}
     assert len(receipts) == asked_in_files + 1
     (of_mara,) = (one for one in receipts if one.request_id.startswith("by-hand"))
     assert of_mara.rows["raw.shopify_orders"] > 0
 
-    assert traces(database, known) == []
+    assert traces(database, [*known, PHONE_AS_WRITTEN]) == []
     assert totals(database) == before
     assert points(database).items() <= points_before.items()
     with database.connect() as connection:
@@ -195,6 +220,19 @@ def test_a_request_that_names_nobody_is_refused(database: sqlalchemy.Engine) -> 
         request_erasure(database, TENANT, phone="0170 1234567")
     with pytest.raises(ErasureError, match="not an e-mail"):
         request_erasure(database, TENANT, email="mara")
+
+
+def test_a_request_by_hand_waits_for_the_load_that_runs(
+    database: sqlalchemy.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prevents: a load that is never derived, because a request with a higher number was committed
+    before it, and a build took that number for all that there was."""
+    monkeypatch.setattr("orchestration.ingest.load.LOCK_WAIT", "10ms")
+    with database.connect() as other, only_load(other):
+        with pytest.raises(LoadBusy, match="Another load is running"):
+            request_erasure(database, TENANT, email=MARA)
+        other.rollback()
+    assert request_erasure(database, TENANT, email=MARA).startswith("by-hand")
 
 
 def test_every_source_says_what_becomes_of_the_forgotten() -> None:

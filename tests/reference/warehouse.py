@@ -239,7 +239,7 @@ class Warehouse:
                     values = {"tenant": tenant_id, "gift": gift_id, "code": code_of(gift_id)}
                     connection.exec_driver_sql(GIVE_CODE, values)
             with building(database, as_of) as opened:
-                covered = opened.coverage_before(project_fingerprint())
+                covered = opened.coverage_before(project_fingerprint(), [])
                 transform(
                     self.settings,
                     as_of,

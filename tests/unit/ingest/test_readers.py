@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import os
 from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestration.ingest.contracts import Column, Contract
@@ -22,11 +26,20 @@ CONTRACT = Contract(
     key_required=False,
 )
 HEADER = b"id,note,value\n"
+LOOSE = Contract(
+    "things",
+    "",
+    (Column("id", "text"), Column("note", "text"), Column("data", "jsonb")),
+    key=("id",),
+    key_required=False,
+)
+MANY = settings(max_examples=18_000 if os.environ.get("JOURNEY_LONG") == "1" else 50)
+"""Reading needs no database, so that it can be tried with more inputs than the other properties."""
 Row = tuple[int, list[str | None]]
 
 
 def read(
-    data: bytes, form: str = "csv", piece: int = 1 << 20
+    data: bytes, form: str = "csv", piece: int = 1 << 20, contract: Contract = CONTRACT
 ) -> tuple[list[Row], list[tuple[int, str, list[str]]]]:
     """Rows with their lines, and rejected rows, in file order."""
 
@@ -36,8 +49,8 @@ def read(
 
     rows: list[Row] = []
     rejected: list[tuple[int, str, list[str]]] = []
-    for batch in read_rows(CONTRACT, form, pieces()).batches:
-        columns = [batch.columns[column.name].to_pylist() for column in CONTRACT.columns]
+    for batch in read_rows(contract, form, pieces()).batches:
+        columns = [batch.columns[column.name].to_pylist() for column in contract.columns]
         assert all(len(column) == len(batch.lines) for column in columns)
         rows += list(zip(batch.lines.tolist(), map(list, zip(*columns, strict=True)), strict=True))
         rejected += [(row.line, row.content, row.reasons) for row in batch.rejected]
@@ -209,11 +222,43 @@ def test_json_lines_reject_what_is_no_object() -> None:
     ]
 
 
+def read_or_refuse(data: bytes, form: str, piece: int) -> object:
+    """What was read, or that the file was refused; anything else that is raised is a fault."""
+    try:
+        return read(data, form, piece)
+    except FileRefused:
+        return "refused"
+
+
 FIELD = st.text(alphabet='ab",\n\r é\x00', max_size=6)
 SIGNS = st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"a", b'""', b"\r\n"]), max_size=60)
+BYTES = st.lists(
+    st.one_of(
+        st.sampled_from([b'"', b",", b"\n", b"\r", b"{", b"}", b'"id":', b"\xef\xbb\xbf", b"\x1a"]),
+        st.binary(max_size=3),
+        st.text(min_size=1, max_size=3).map(str.encode),
+    ),
+    max_size=40,
+).map(b"".join)
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+NUMBER = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | NUMBER | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+JSON_SIGNS = st.lists(
+    st.sampled_from(
+        [b'{"id":', b'"a"', b"}", b"{", b"[", b"]", b",", b'"note":', b'"x":', b"1", b"-0.10",
+         b"1e999", b"NaN", b"null", b"true", b"\n", b"\r\n", b" ", b"\t", b"\\", b'"', b'"\\ud800"',
+         "é\u2028".encode(), b'{"id":"1"}\n', b'{"id":[{}]}\n']
+    ),
+    max_size=40,
+)  # fmt: skip
 
 
 @pytest.mark.long
+@MANY
 @given(
     st.lists(st.lists(FIELD, min_size=3, max_size=3), min_size=1, max_size=12),
     st.integers(1, 40),
@@ -228,8 +273,9 @@ def test_what_a_csv_writer_writes_comes_back(table: list[list[str]], piece: int)
 
 
 @pytest.mark.long
+@MANY
 @given(SIGNS, st.integers(1, 30))
-def test_any_bytes_read_the_same_in_any_pieces(signs: list[bytes], piece: int) -> None:
+def test_any_signs_read_the_same_in_any_pieces(signs: list[bytes], piece: int) -> None:
     """Prevents the fast and the exact way of reading from disagreeing about odd quotes."""
     data = HEADER + b"".join(signs)
     try:
@@ -241,3 +287,87 @@ def test_any_bytes_read_the_same_in_any_pieces(signs: list[bytes], piece: int) -
     assert read(data, piece=piece) == whole
     lines = [line for line, _ in whole[0]] + [line for line, *_ in whole[1]]
     assert len(set(lines)) == len(lines)
+
+
+@pytest.mark.long
+@MANY
+@given(BYTES, st.sampled_from(["csv", "jsonl"]), st.booleans(), st.integers(1, 30))
+def test_any_bytes_are_read_or_refused(
+    data: bytes, form: str, has_header: bool, piece: int
+) -> None:
+    """Prevents a file of whatever bytes from crashing the load of all the others, or from being
+    read by one size of blocks and refused by another."""
+    data = HEADER + data if has_header and form == "csv" else data
+    assert read_or_refuse(data, form, piece) == read_or_refuse(data, form, 1 << 20)
+
+
+@pytest.mark.long
+@MANY
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={"id": ANY_TEXT | NUMBER, "note": ANY_TEXT, "data": ANY_JSON, "x": ANY_JSON},
+        ),
+        max_size=5,
+    ),
+    st.booleans(),
+    st.sampled_from(["\n", "\r\n", "\n\n"]),
+    st.integers(1, 40),
+)
+def test_what_a_json_writer_writes_comes_back(
+    records: list[dict[str, Any]], is_escaped: bool, line_end: str, piece: int
+) -> None:
+    """Prevents block ends, escapes and nesting from moving a value or changing a digit of it."""
+    written = [json.dumps(record, ensure_ascii=is_escaped) + line_end for record in records]
+    rows, rejected = read("".join(written).encode(), "jsonl", piece, LOOSE)
+    assert rejected == []
+    assert len(rows) == len(records)
+    for (_, (key, note, data)), record in zip(rows, records, strict=True):
+        same_value(key, record.get("id"))
+        assert note == (record.get("note") or None)
+        same_value(data, record.get("data"))
+
+
+def same_value(read_as: str | None, written: object) -> None:
+    """Require that the text of a column stands for what JSON said."""
+    if written is None or written == "":
+        assert read_as is None
+    elif isinstance(written, str):
+        assert read_as == written
+    elif isinstance(written, bool | dict | list):
+        assert read_as is not None
+        assert json.loads(read_as) == written
+    else:
+        assert read_as is not None
+        assert Decimal(read_as) == Decimal(repr(written))
+
+
+@pytest.mark.long
+@MANY
+@given(JSON_SIGNS, st.integers(1, 30))
+def test_any_line_of_json_is_one_row_or_one_rejection(signs: list[bytes], piece: int) -> None:
+    """Prevents a line that is lost, taken twice, or taken although it is no JSON object."""
+    data = b"".join(signs)
+    rows, rejected = read(data, "jsonl")
+    assert read(data, "jsonl", piece) == (rows, rejected)
+    sound: set[int] = set()
+    broken: set[int] = set()
+    for number, line in enumerate(data.decode().split("\n"), 1):
+        if line.strip():
+            (sound if is_json_object(line) else broken).add(number)
+    read_lines = [line for line, _ in rows]
+    assert sorted(read_lines) == sorted(sound)
+    assert broken <= {line for line, *_ in rejected} <= broken | sound
+
+
+def is_json_object(text: str) -> bool:
+    """Whether Python's own reader takes it for an object, without its constants beyond JSON."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    try:
+        return isinstance(json.loads(text, parse_constant=refuse), dict)
+    except ValueError:
+        return False

@@ -1,3 +1,5 @@
+{{ config(post_hook='analyze {{ this }}') }}
+
 with tier_steps as (
     select * from {{ ref('int_loyalty__tier_steps') }}
 ),
@@ -56,8 +58,8 @@ sums_until_now as (
         spent_points,
         expired_through,
         row_number() over until_now as change_number,
-        sum(opened_points) over until_now as opened_through,
-        sum(spent_points) over until_now as spent_through
+        cast(sum(opened_points) over until_now as bigint) as opened_through,
+        cast(sum(spent_points) over until_now as bigint) as spent_through
     from all_changes
     window
         until_now as (
@@ -91,10 +93,12 @@ expired_meanwhile as (
         returns.tenant_id,
         returns.customer_id,
         returns.returned_number,
-        expired.expired_through - expired.spent_through + sum(returns.returned_points) over (
-            partition by returns.tenant_id, returns.customer_id, expired.change_number
-            order by returns.returned_number
-            rows between unbounded preceding and current row
+        cast(
+            expired.expired_through - expired.spent_through + sum(returns.returned_points) over (
+                partition by returns.tenant_id, returns.customer_id, expired.change_number
+                order by returns.returned_number
+                rows between unbounded preceding and current row
+            ) as bigint
         ) as lifted_points
     from returns
     inner join sums_until_now as expired

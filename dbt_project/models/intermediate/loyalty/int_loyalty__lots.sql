@@ -1,3 +1,5 @@
+{{ config(post_hook='analyze {{ this }}') }}
+
 with tier_steps as (
     select * from {{ ref('int_loyalty__tier_steps') }}
 ),
@@ -37,10 +39,12 @@ final as (
         event_type,
         source_id,
         points,
-        sum(points) over (
-            partition by tenant_id, customer_id
-            order by event_number
-            rows between unbounded preceding and current row
+        cast(
+            sum(points) over (
+                partition by tenant_id, customer_id
+                order by event_number
+                rows between unbounded preceding and current row
+            ) as bigint
         ) as points_through,
         opened_at,
         {{ end_of_day(

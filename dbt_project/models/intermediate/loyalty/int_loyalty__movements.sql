@@ -1,3 +1,5 @@
+{{ config(post_hook='analyze {{ this }}') }}
+
 with balances as (
     select * from {{ ref('int_loyalty__balances') }}
 ),
@@ -15,64 +17,49 @@ referral_points as (
 -- needs it, paid back just after the movement that can.
 movements_and_debts as (
     select
-        tenant_id,
-        customer_id,
-        occurred_at,
-        change_order,
-        event_number,
-        2 as part_order,
-        case
-            when event_type in ('order', 'refund', 'cancellation') then 'earn_purchase'
-            when event_type = 'review' then 'earn_review'
-            when event_type = 'sign_up' then 'earn_signup'
-            when event_type in ('referral', 'referral_taken_back') then 'earn_referral'
-            when event_type = 'unused_discount' then 'redeem_discount'
-            when event_type = 'unused_product' then 'redeem_product'
-            else event_type
-        end as movement_type,
-        event_type as reference_type,
-        coalesce(order_id, source_id) as reference_id,
-        event_type,
-        source_id,
-        net_after - net_before + lapsed_points as points
+        balances.tenant_id,
+        balances.customer_id,
+        balances.occurred_at,
+        balances.change_order,
+        balances.event_number,
+        balances.event_type,
+        balances.source_id,
+        parts.part_order,
+        parts.movement_type,
+        parts.reference_type,
+        parts.reference_id,
+        parts.points
     from balances
-    where net_after - net_before + lapsed_points <> 0
-
-    union all
-
-    select
-        tenant_id,
-        customer_id,
-        occurred_at,
-        change_order,
-        event_number,
-        3 as part_order,
-        'expire' as movement_type,
-        'lapse' as reference_type,
-        source_id as reference_id,
-        event_type,
-        source_id,
-        -lapsed_points as points
-    from balances
-    where lapsed_points <> 0
-
-    union all
-
-    select
-        tenant_id,
-        customer_id,
-        occurred_at,
-        change_order,
-        event_number,
-        case when net_after < net_before then 1 else 4 end as part_order,
-        'adjustment' as movement_type,
-        'debt' as reference_type,
-        coalesce(order_id, source_id) as reference_id,
-        event_type,
-        source_id,
-        greatest(-net_after, 0) - greatest(-net_before, 0) as points
-    from balances
-    where least(net_after, 0) <> least(net_before, 0)
+    cross join
+        lateral (
+            values
+            (
+                2,
+                case
+                    when balances.event_type in ('order', 'refund', 'cancellation')
+                        then 'earn_purchase'
+                    when balances.event_type = 'review' then 'earn_review'
+                    when balances.event_type = 'sign_up' then 'earn_signup'
+                    when balances.event_type in ('referral', 'referral_taken_back')
+                        then 'earn_referral'
+                    when balances.event_type = 'unused_discount' then 'redeem_discount'
+                    when balances.event_type = 'unused_product' then 'redeem_product'
+                    else balances.event_type
+                end,
+                balances.event_type,
+                coalesce(balances.order_id, balances.source_id),
+                balances.net_after - balances.net_before + balances.lapsed_points
+            ),
+            (3, 'expire', 'lapse', balances.source_id, -balances.lapsed_points),
+            (
+                case when balances.net_after < balances.net_before then 1 else 4 end,
+                'adjustment',
+                'debt',
+                coalesce(balances.order_id, balances.source_id),
+                greatest(-balances.net_after, 0) - greatest(-balances.net_before, 0)
+            )
+        ) as parts (part_order, movement_type, reference_type, reference_id, points)
+    where parts.points <> 0
 ),
 
 final as (
@@ -85,7 +72,7 @@ final as (
         movements.customer_id,
         row_number() over until_now as movement_number,
         movements.movement_type,
-        cast(movements.points as bigint) as points,
+        movements.points,
         cast(sum(movements.points) over until_now - movements.points as bigint) as balance_before,
         cast(sum(movements.points) over until_now as bigint) as balance_after,
         movements.reference_type,

@@ -1,8 +1,7 @@
 {{ config(unique_key=['tenant_id', 'message_id']) }}
 
--- Everything that is or will be worth telling a member, with the time in which it is. What no longer
--- is will never be again. News of a
--- movement or a request stays the same message when its member turns out to be somebody else.
+-- Everything that is or will be worth telling a member, with the time in which it is. What is no
+-- longer worth it will never be again.
 with movements as (
     select * from {{ ref('int_loyalty__movements') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(post_hook='analyze {{ this }}') }}
+
 {%- set stored_points = array_item('steps.stored_points', 'next_events.stored_number') -%}
 {%- set points -%}
             cast(
@@ -22,8 +24,8 @@
 
 -- Points depend on the tier held, and the tier on the points before: one step per event, taken for
 -- all customers at once. Step 0 is the customer before any event. The next events are read through
--- an import of their own and one by one, so that each step looks them up in the index; what is known
--- of an event is carried along, so that nothing has to be joined to the steps afterwards.
+-- an import of their own and one by one, so that each step looks them up in the index. What is
+-- known of an event is carried along: nothing has to be joined to the steps afterwards.
 with recursive events as (
     select * from {{ ref('int_loyalty__events') }}
 ),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -495,18 +494,6 @@ class Telling:
             self.failures[name] = AssertionError(f"{name} waits for a build after the last one")
 
 
-@contextmanager
-def offering(project: Project, rewards_offered: str) -> Iterator[None]:
-    """Offer these rewards as long as the block lasts."""
-    seed = project.seeds / "rewards.csv"
-    before = seed.read_text()
-    seed.write_text(rewards_offered)
-    try:
-        yield
-    finally:
-        seed.write_text(before)
-
-
 @pytest.fixture(scope="module")
 def told(project: Project, worlds_warehouse: Worlds) -> Told:
     """The stories, told to their end by a whole build, three partial ones and a full refresh."""
@@ -515,7 +502,8 @@ def told(project: Project, worlds_warehouse: Worlds) -> Told:
         World(0, tenant, ((),), campaigns=campaigns.get(name, ()))
         for name, tenant in TENANTS.items()
     ]
-    with offering(project, REWARDS), worlds_warehouse(worlds) as warehouse:
+    with project.own_seeds() as seeds, worlds_warehouse(worlds) as warehouse:
+        (seeds / "rewards.csv").write_text(REWARDS)
         telling = Telling(
             {name: story(Shop(warehouse, TENANTS[name])) for name, story in STORIES.items()}
         )

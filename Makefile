@@ -56,7 +56,7 @@ docs: setup  ## write the data dictionary from the declarations of the models
 	$(BIN)/python -m orchestration.dictionary
 
 test: setup  ## every test but those in a browser
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --ignore tests/browser tests
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/browser tests
 
 test-fast: setup  ## the tests that need no database
 	$(BIN)/pytest -q tests/unit

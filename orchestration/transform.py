@@ -7,6 +7,7 @@ manifest does neither.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import itertools
 import json
@@ -363,10 +364,14 @@ class _DbtThread:
     def _run(self) -> None:
         from dbt.cli.main import dbtRunner
 
+        # the parsed project lives as long as the run: looking through it for garbage, again and
+        # again, costs about a tenth of the run
+        gc.freeze()
         try:
             runner = dbtRunner(manifest=self._manifest, callbacks=[self._take])
             self.outcome = runner.invoke(self._arguments)
         finally:
+            gc.unfreeze()
             self._queue.put(None)
 
     def _take(self, event: Any) -> None:

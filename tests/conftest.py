@@ -12,9 +12,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pickle
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -29,7 +32,13 @@ from psycopg import sql
 from orchestration.build import BuildReport
 from orchestration.settings import Settings, get_settings
 from orchestration.warehouse.database import engine, engine_for, migrate
-from orchestration.warehouse.postgres import ADMINISTRATOR, DATABASE, OWNER, EmbeddedServer
+from orchestration.warehouse.postgres import (
+    ADMINISTRATOR,
+    DATABASE,
+    OWNER,
+    EmbeddedServer,
+    binaries,
+)
 from orchestration.warehouse.roles import SERVICE_LOGINS, database_grants
 
 # Property tests are marked `long`: every run draws a small share with fixed seeds, `make test-long`
@@ -54,6 +63,8 @@ FORGETFUL = {
     "autovacuum": "off",
     "shared_buffers": "128MB",
     "max_wal_size": "1GB",
+    # dbt opens a connection per node, and each asks for a password
+    "scram_iterations": "1",
 }
 TEST_DATABASE = "journey_test"
 BUILT_TEMPLATE = "journey_built"
@@ -174,27 +185,55 @@ def journey_home(
 def warehouse(
     server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, BuildReport]:
-    """The home and the report of the one build that tests share; its database is a template."""
+    """The home and the report of the one build that tests share; its database is a template.
+
+    The first worker that needs it builds; every worker restores the dump.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    made = folder / "warehouse"
+    with (folder / "warehouse.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made / "report").exists():
+            shutil.rmtree(made, ignore_errors=True)
+            make_warehouse(server, made)
+    create = sql.SQL("create database {} owner {} template template1").format(
+        sql.Identifier(BUILT_TEMPLATE), sql.Identifier(OWNER)
+    )
+    administer(server, create)
+    run_on(server, BUILT_TEMPLATE, "pg_restore", "--exit-on-error", made / "dump", "--dbname")
+    return made / "home", pickle.loads((made / "report").read_bytes())
+
+
+def make_warehouse(server: EmbeddedServer, folder: Path) -> None:
+    """Fill a folder with a home whose sample was built, a dump of its database and the report."""
     from orchestration.build import build
     from orchestration.sample.generate import generate
 
-    home = tmp_path_factory.mktemp("warehouse") / "home"
-    home.mkdir()
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        databases = fresh_database(server, DATABASE)
-        set_environment(monkeypatch, **environment(server, home, next(databases)))
+    home = folder / "home"
+    home.mkdir(parents=True)
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        contextmanager(fresh_database)(server, DATABASE) as database_url,
+    ):
+        set_environment(monkeypatch, **environment(server, home, database_url))
         generate(home / "landing", customers=SAMPLE_CUSTOMERS, seed=SAMPLE_SEED)
         # the second build would carry them out: a change of its own, which has its own tests
         for requests in (home / "landing").glob("*/erasure_requests"):
             shutil.rmtree(requests)
         report = build(get_settings(), SAMPLE_AS_OF)
-        rename = sql.SQL("alter database {} rename to {}").format(
-            sql.Identifier(TEST_DATABASE), sql.Identifier(BUILT_TEMPLATE)
-        )
-        administer(server, rename)
-        databases.close()  # type: ignore[attr-defined]
-    assert report.succeeded, report.errors
-    return home, report
+        assert report.succeeded, report.errors
+        run_on(server, TEST_DATABASE, "pg_dump", "-Fc", "--statistics", "-f", folder / "dump")
+    # last, for it says that all is there
+    (folder / "report").write_bytes(pickle.dumps(report))
+
+
+def run_on(server: EmbeddedServer, database: str, program: str, *arguments: str | Path) -> None:
+    """Run a program of PostgreSQL as the administrator of a database, which it is told last."""
+    address = server.url(ADMINISTRATOR, database).set(drivername="postgresql")
+    url = address.render_as_string(hide_password=False)
+    subprocess.run([binaries() / program, *arguments, url], check=True)
 
 
 @pytest.fixture
@@ -253,7 +292,7 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
 HASHED_SCHEMAS = ("seeds", "intermediate", "marts", "sync")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def hash_tables() -> Callable[..., dict[str, tuple[int, str]]]:
     """Gives rows and content hash of every table that a build makes, in the schemas asked for."""
 

@@ -72,7 +72,7 @@ def measure(
 ) -> Measured:
     """Build as a schedule would, on top of what was built before."""
     with building(database, as_of) as opened:
-        covered = opened.coverage_before(project_fingerprint())
+        covered = opened.coverage_before(project_fingerprint(), [])
         report = transform(settings, as_of, since=covered)
         report.require_success()
         opened.succeed("whole")

@@ -68,7 +68,7 @@ def build(
     }
     with building(database, as_of) as opened:
         load_landing(database, settings)
-        since = opened.coverage_before(project_fingerprint())
+        since = opened.coverage_before(project_fingerprint(), [])
         run = partial(transform, settings, as_of, since=since, with_tests_of_selected=False)
         run(select=names_of(needed - ledger)).require_success()
         start = time.perf_counter()

@@ -16,9 +16,9 @@ from orchestration.warehouse.database import engine
 
 
 def run_demo() -> str:
-    """Run `make demo` on 200 customers and give what it printed."""
+    """Run `make demo` on 120 customers and give what it printed."""
     done = subprocess.run(
-        ["make", "--no-print-directory", "demo", "CUSTOMERS=200"],
+        ["make", "--no-print-directory", "demo", "CUSTOMERS=120"],
         cwd=PROJECT_ROOT,
         env={**os.environ, "NO_COLOR": "1", "COLUMNS": "120"},
         capture_output=True,
@@ -38,7 +38,7 @@ def test_the_demo_tells_a_story_and_a_second_run_changes_nothing(
     settings = Settings(home=journey_home, database_url=None)
     database = engine(settings)
     before = hash_tables(database, ("seeds", "marts", "sync"))
-    assert before["marts.customers"][0] > 200
+    assert before["marts.customers"][0] > 120
     assert before["sync.sync_klaviyo__winback_events"][0] > 0
 
     for told in ("Mara Lindqvist", "prospect → customer", "Funnel", "customer_activity_timeline"):

@@ -94,7 +94,12 @@ def test_marts_are_the_same_when_they_are_derived_from_a_backup(
         assert restore(elsewhere, file).loads > 0
         with database.connect() as connection, pytest.raises(GateClosed, match="backup"):
             require_success(connection)
-        transform(elsewhere, parse_as_of(SAMPLE_AS_OF)).require_success()
+        # rows that are those of before were tested before
+        nodes = ["resource_type:seed", "resource_type:model"]
+        derived = transform(
+            elsewhere, parse_as_of(SAMPLE_AS_OF), select=nodes, with_tests_of_selected=False
+        )
+        derived.require_success()
         after = hash_tables(database, SCHEMAS)
         with database.begin() as connection:
             assert connection.exec_driver_sql(NAMES_THE_OLD_OWNER).all() == []

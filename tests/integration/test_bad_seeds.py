@@ -20,25 +20,37 @@ from orchestration.warehouse.database import engine
 HashTables = Callable[..., dict[str, tuple[int, str]]]
 
 
-@pytest.fixture
-def seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The seeds of a copy of the dbt project, which is the one that is built."""
-    root = tmp_path / "project"
+@pytest.fixture(scope="module")
+def copied_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the dbt project with its seeds, which is the one that is built."""
+    root = tmp_path_factory.mktemp("bad_seeds") / "project"
     folders = [root / folder.relative_to(PROJECT_ROOT) for folder in DBT_FOLDERS]
     for folder, copy in zip(DBT_FOLDERS, folders, strict=True):
         shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("target"))
-    monkeypatch.setattr("orchestration.transform.DBT_FOLDERS", tuple(folders))
-    monkeypatch.setattr(
-        "orchestration.transform.DBT_PROJECT_DIR", root / DBT_PROJECT_DIR.relative_to(PROJECT_ROOT)
-    )
-    for module in ("transform", "ingest.load", "doctor"):
-        monkeypatch.setattr(f"orchestration.{module}.SEEDS_DIR", root / "seeds")
-    return root / "seeds"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("orchestration.transform.DBT_FOLDERS", tuple(folders))
+        monkeypatch.setattr(
+            "orchestration.transform.DBT_PROJECT_DIR",
+            root / DBT_PROJECT_DIR.relative_to(PROJECT_ROOT),
+        )
+        for module in ("transform", "ingest.load", "doctor"):
+            monkeypatch.setattr(f"orchestration.{module}.SEEDS_DIR", root / "seeds")
+        yield root
 
 
 @pytest.fixture
-def built_database(built: Settings) -> Iterator[sqlalchemy.Engine]:
-    made = engine(built)
+def seeds(copied_project: Path) -> Iterator[Path]:
+    """The folder of the seeds, to spoil until the test ends."""
+    folder = copied_project / "seeds"
+    before = {seed: seed.read_bytes() for seed in folder.iterdir()}
+    yield folder
+    for seed, content in before.items():
+        seed.write_bytes(content)
+
+
+@pytest.fixture
+def built_database(built_once: Settings) -> Iterator[sqlalchemy.Engine]:
+    made = engine(built_once)
     yield made
     made.dispose()
 
@@ -60,7 +72,7 @@ def failed_build(database: sqlalchemy.Engine, capsys: pytest.CaptureFixture[str]
 
 
 def test_no_table_changes_and_the_lines_are_told(
-    built: Settings,
+    built_once: Settings,
     built_database: sqlalchemy.Engine,
     seeds: Path,
     hash_tables: HashTables,
@@ -85,11 +97,11 @@ def test_no_table_changes_and_the_lines_are_told(
     ]
     assert hash_tables(built_database) == before
     with pytest.raises(GateClosed, match=r"seeds/rfm_thresholds\.csv line 3"):
-        deliver(built)
+        deliver(built_once)
 
 
 def test_a_seed_that_is_no_text_is_a_failed_build_too(
-    built: Settings,
+    built_once: Settings,
     built_database: sqlalchemy.Engine,
     seeds: Path,
     hash_tables: HashTables,
@@ -107,7 +119,7 @@ def test_a_seed_that_is_no_text_is_a_failed_build_too(
     ]
     assert hash_tables(built_database) == before
     with pytest.raises(GateClosed, match="is not UTF-8"):
-        deliver(built)
+        deliver(built_once)
 
 
 def test_an_unknown_time_zone_stops_the_load_as_well(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
 from orchestration import transform
 from orchestration.activation.message import OUTPUTS
+from orchestration.build import BuildReport
 from orchestration.definitions import make_definitions
 from orchestration.defs.automation import landing_sensor
 from orchestration.defs.dbt_events import attach_singular_tests
@@ -24,6 +26,14 @@ from orchestration.warehouse.database import engine
 
 LAYERS = {"raw", "seeds", "staging", "intermediate", "marts", "sync", "outbox", "outputs"}
 """Groups of the asset graph."""
+
+
+@pytest.fixture
+def settings(settings: Settings, warehouse: tuple[Path, BuildReport]) -> Settings:
+    """Settings of an empty warehouse whose project was parsed already."""
+    template, _ = warehouse
+    shutil.copytree(template / "dbt", settings.home / "dbt")
+    return settings
 
 
 def test_every_model_is_an_asset_and_every_data_test_a_check(settings: Settings) -> None:

@@ -229,12 +229,9 @@ def covered(database: sqlalchemy.Engine, as_of: datetime) -> Coverage:
 
 @pytest.fixture(scope="module")
 def history(
-    tmp_path_factory: pytest.TempPathFactory,
-    fresh_databases: Callable[[], AbstractContextManager[str]],
+    project: Project, fresh_databases: Callable[[], AbstractContextManager[str]]
 ) -> Iterator[History]:
     """The stories, built four times."""
-    project = Project(tmp_path_factory.mktemp("identity") / "root")
-    write_segments(project.seeds)
     worlds = [
         World(
             seed=0,
@@ -250,7 +247,12 @@ def history(
         )
         for tenant, steps in STORIES.items()
     ]
-    with pytest.MonkeyPatch.context() as monkeypatch, fresh_databases() as database_url:
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        project.own_seeds() as seeds,
+        fresh_databases() as database_url,
+    ):
+        write_segments(seeds)
         project.point_at(monkeypatch)
         monkeypatch.setattr("orchestration.people.SEEDS_DIR", project.seeds)
         set_environment(
@@ -281,7 +283,7 @@ def history(
             (tenant, rule, "email", one, "email", other, "By hand")
             for tenant, rule, one, other in RULES
         ]
-        write_csv(project.seeds / "identity_rules.csv", RULE_COLUMNS, list(rules))
+        write_csv(seeds / "identity_rules.csv", RULE_COLUMNS, list(rules))
         with database.begin() as connection:
             gone = connection.exec_driver_sql(
                 "delete from raw.leads"

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from multiprocessing.synchronize import Barrier
 
 import pytest
@@ -17,16 +14,8 @@ from orchestration.activation.redemptions import REASONS, RedemptionReport, deci
 from orchestration.settings import Settings
 from orchestration.warehouse.builds import BuildRunning, building, hold_still
 from orchestration.warehouse.database import engine
-from tests.reference.histories import World
-from tests.reference.seeds import Tenant
-from tests.reference.warehouse import Project, Warehouse
-
-from .conftest import Worlds
-from .loyalty_files import arrive, order
 
 COST, PIECES, PROCESSES = 100, 10, 50
-DAY = timedelta(days=1)
-AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
 OFFER = """
     insert into intermediate.int_loyalty__rewards (
         tenant_id, reward_id, points_cost, reward_type, total_available, is_active
@@ -241,149 +230,3 @@ def test_nothing_is_decided_on_marts_that_change(
     with pytest.raises(GateClosed, match="failed"):
         decide_redemptions(built)
     assert outcomes(database_of_built) == {}
-
-
-REWARDS = """tenant_id,reward_id,reward_name,points_cost,reward_type,reward_value,product_id,\
-min_tier,min_orders,redemption_limit,total_available,is_active,starts_at,ends_at
-*,five-off,Five off,100,fixed_discount,5,,,,,,true,,
-"""
-
-
-@contextmanager
-def rewards_of(project: Project) -> Iterator[None]:
-    """Offer one reward to every drawn tenant."""
-    seed = project.seeds / "rewards.csv"
-    before = seed.read_text()
-    seed.write_text(REWARDS)
-    try:
-        yield
-    finally:
-        seed.write_text(before)
-
-
-def ask(request_id: str, email: str) -> dict[str, object]:
-    return {
-        "id": request_id,
-        "email": email,
-        "reward_id": "five-off",
-        "requested_at": AS_OF - DAY,
-    }
-
-
-def statuses(warehouse: Warehouse) -> dict[str, tuple[str, int]]:
-    """The status of each request, and the balance of who asked."""
-    return {
-        row["request_id"]: (row["status"], row["points_balance"])
-        for row in warehouse.query(
-            "select request_id, status, points_balance from marts.reward_redemptions "
-            "left join marts.loyalty_accounts using (tenant_id, customer_id)"
-        )
-    }
-
-
-def test_a_reward_is_followed_by_partial_builds_as_by_whole_ones(
-    project: Project, worlds_warehouse: Worlds
-) -> None:
-    """Prevents a reward that somebody else's order used, or that ran out, from going unnoticed."""
-    tenant = Tenant("rewards", "Europe/Berlin", "EUR", "DE")
-    world = World(0, tenant, ((),))
-    with rewards_of(project), worlds_warehouse([world]) as warehouse:
-        bought = AS_OF - 100 * DAY
-        arrive(
-            warehouse,
-            tenant,
-            "shopify_orders",
-            order("o-ada", "ada@example.com", bought),
-            order("o-eve", "eve@example.com", bought),
-        )
-        arrive(
-            warehouse,
-            tenant,
-            "redemption_requests",
-            ask("used", "ada@example.com"),
-            ask("unused", "ada@example.com"),
-            ask("nobodys", "nobody@example.com"),
-        )
-        warehouse.build(AS_OF)
-        assert statuses(warehouse)["used"] == ("requested", 350)
-        report = decide_redemptions(warehouse.settings)
-        assert (report.accepted, report.refused) == (2, {"unknown_customer": 1})
-        before = warehouse.contents(("marts", "sync"))
-        warehouse.build(AS_OF)
-        assert warehouse.contents(("marts", "sync")) == before
-
-        (code,) = (
-            row["code"]
-            for row in warehouse.query(
-                "select code from outbox.redemption_decisions where request_id = 'used'"
-            )
-        )
-        later = AS_OF + 2 * DAY
-        by_another = order("o-bob", "bob@example.com", later - DAY, f" {code.lower()}")
-        arrive(warehouse, tenant, "shopify_orders", by_another)
-        warehouse.build(later)
-        assert statuses(warehouse) == {
-            "used": ("used", 150),
-            "unused": ("pending", 150),
-            "nobodys": ("refused", None),
-        }
-
-        warehouse.build(AS_OF + 30 * DAY)
-        assert statuses(warehouse)["unused"] == ("refunded", 250)
-        partial = warehouse.contents(("marts", "sync"))
-        warehouse.build(AS_OF + 30 * DAY, full_refresh=True)
-        assert warehouse.contents(("marts", "sync")) == partial
-
-
-def test_a_merge_keeps_every_point(project: Project, worlds_warehouse: Worlds) -> None:
-    """Prevents points or news that vanish or double when two members turn out to be one."""
-    tenant = Tenant("merged", "Europe/Berlin", "EUR", "DE")
-    with rewards_of(project), worlds_warehouse([World(0, tenant, ((),))]) as warehouse:
-        bought = AS_OF - 3 * DAY
-        hundred = {"total_price": Decimal(100)}
-        arrive(
-            warehouse,
-            tenant,
-            "shopify_orders",
-            order("o-ada", "ada@example.com", bought) | hundred,
-            order("o-eve", "eve@example.com", bought) | hundred,
-        )
-        bonus = {"id": "bonus", "email": "eve@example.com", "type": "earn_bonus", "points": 30}
-        arrive(warehouse, tenant, "loyalty_adjustments", {**bonus, "occurred_at": bought})
-        arrive(warehouse, tenant, "redemption_requests", ask("adas", "ada@example.com"))
-        warehouse.build(AS_OF)
-        accounts = "select points_balance, lifetime_points_earned from marts.loyalty_accounts "
-        assert [row["points_balance"] for row in warehouse.query(accounts + "order by 1")] == [
-            150,
-            180,
-        ]
-        news = (
-            "select message_id from intermediate.int_loyalty__news where purpose = 'points_earned'"
-        )
-        told = {row["message_id"] for row in warehouse.query(news)}
-        assert len(told) == 5
-        assert decide_redemptions(warehouse.settings).accepted == 1
-
-        of_both = order("o-both", "eve@example.com", AS_OF) | {"total_price": Decimal(0)}
-        arrive(
-            warehouse,
-            tenant,
-            "shopify_orders",
-            {**of_both, "customer": {"id": "1", "email": "ada@example.com"}},
-        )
-        warehouse.build(AS_OF + DAY)
-        movements = warehouse.query(
-            "select transaction_type, points from marts.points_transactions"
-        )
-        assert sorted((row["transaction_type"], row["points"]) for row in movements) == [
-            ("earn_bonus", 30),
-            ("earn_purchase", 100),
-            ("earn_purchase", 100),
-            ("earn_signup", 50),
-            ("redeem_discount", -100),
-        ]
-        assert warehouse.query(accounts) == [
-            {"points_balance": 180, "lifetime_points_earned": 280},
-        ]
-        assert statuses(warehouse) == {"adas": ("pending", 180)}
-        assert {row["message_id"] for row in warehouse.query(news)} < told

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -115,6 +115,16 @@ class Project:
         monkeypatch.setattr("orchestration.transform.DBT_FOLDERS", folders)
         monkeypatch.setattr("orchestration.ingest.load.DBT_PROJECT_DIR", project)
         monkeypatch.setattr("orchestration.ingest.load.SEEDS_DIR", self.seeds)
+
+    @contextmanager
+    def own_seeds(self) -> Iterator[Path]:
+        """The folder of the seeds, for changes that last as long as the block."""
+        before = {seed: seed.read_bytes() for seed in self.seeds.iterdir()}
+        try:
+            yield self.seeds
+        finally:
+            for seed, content in before.items():
+                seed.write_bytes(content)
 
     def warehouse(self, database_url: str, worlds: Iterable[World]) -> Warehouse:
         """An empty warehouse with a tenant for every world."""
@@ -226,11 +236,15 @@ class Warehouse:
         for step in range(max(len(world.steps) for world in self.worlds)):
             self.load((world, step) for world in self.worlds if step < len(world.steps))
 
-    def build(self, as_of: datetime, *, full_refresh: bool = False) -> None:
+    def build(
+        self, as_of: datetime, *, full_refresh: bool = False, marts: Sequence[str] = ()
+    ) -> None:
         """Seeds and models, partly or wholly as a real build would; not the tests of the data.
 
-        A gift without a code gets the one that the claims of a drawn world name.
+        Where marts are named, only they and what they are made from are built. A gift without a
+        code gets the one that the claims of a drawn world name.
         """
+        parts = [f"+{mart}" for mart in marts]
         database = engine(self.settings)
         try:
             with database.begin() as connection:
@@ -244,11 +258,11 @@ class Warehouse:
                     self.settings,
                     as_of,
                     since=None if full_refresh else covered,
-                    select=["resource_type:seed", "resource_type:model"],
+                    select=parts or ["resource_type:seed", "resource_type:model"],
                     with_tests_of_selected=False,
                     full_refresh=full_refresh,
                 ).require_success()
-                opened.succeed("whole")
+                opened.succeed("partial" if marts else "whole")
         finally:
             database.dispose()
 

@@ -1,0 +1,575 @@
+"""What happens between builds, in stories: partial builds follow each of them as whole ones would.
+
+Every story is a tenant of one warehouse that is built on the days of one calendar. It lets files
+arrive or senders work, waits for the next build, and looks at what its own marts say then.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from orchestration.activation.enrolment import Enrolled, enrol
+from orchestration.activation.gate import require_success
+from orchestration.activation.gift_codes import mint_gift_codes
+from orchestration.activation.redemptions import decide_redemptions
+from orchestration.warehouse.database import engine
+from tests.reference.histories import File, World
+from tests.reference.seeds import Tenant
+from tests.reference.warehouse import Project, Warehouse
+from tests.reference.winback import Campaign, Delivery, Enrolment
+
+from .conftest import Worlds
+
+DAY = timedelta(days=1)
+AS_OF = datetime(2026, 6, 1, 14, tzinfo=UTC)
+CALENDAR = (AS_OF, AS_OF, AS_OF + 2 * DAY, AS_OF + 30 * DAY)
+"""The first build is whole; the second, at the same instant, sees what was decided after the first.
+"""
+PUBLISHED = ("marts", "sync")
+ADA, ADA_AT_WORK, BEN, CLEO, DORA, EVE = (
+    f"{name}@example.com" for name in ("ada", "ada_work", "ben", "cleo", "dora", "eve")
+)
+
+Row = dict[str, object]
+Contents = dict[tuple[str, str], Counter[str]]
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A story's tenant in the warehouse of all stories."""
+
+    warehouse: Warehouse
+    tenant: Tenant
+
+    def arrive(self, source: str, *rows: Row) -> None:
+        """Load rows."""
+        world = World(0, self.tenant, ((File(source, f"{rows[0]['id']}.jsonl", rows),),))
+        self.warehouse.load([(world, 0)])
+
+    def query(self, statement: str) -> list[Row]:
+        """The shop's own rows of a query that names their tenant."""
+        rows = self.warehouse.query(f"select * from ({statement}) as rows")
+        return [row for row in rows if row["tenant_id"] == self.tenant.tenant_id]
+
+    def published(self) -> dict[str, Counter[str]]:
+        """Every row of every table that readers or senders see."""
+        return of(self.tenant, self.warehouse.contents(PUBLISHED))
+
+
+def of(tenant: Tenant, contents: Contents) -> dict[str, Counter[str]]:
+    return {table: rows for (owner, table), rows in contents.items() if owner == tenant.tenant_id}
+
+
+def order(order_id: str, email: str, at: datetime, code: str | None = None) -> Row:
+    """A paid order of 300 euros."""
+    return {
+        "id": order_id,
+        "email": email,
+        "created_at": at,
+        "updated_at": at,
+        "test": False,
+        "currency": "EUR",
+        "financial_status": "paid",
+        "total_price": Decimal(300),
+        "total_discounts": Decimal(0),
+        "transactions": [],
+        "line_items": [],
+        "discount_codes": [{"code": code, "amount": "5.00"}] if code else [],
+    }
+
+
+def refund(at: datetime, amount: str = "300.00") -> Row:
+    moved = {"kind": "refund", "status": "success", "amount": amount}
+    return {"id": "refund", "created_at": at.isoformat(), "transactions": [moved]}
+
+
+REWARDS = """tenant_id,reward_id,reward_name,points_cost,reward_type,reward_value,product_id,\
+min_tier,min_orders,redemption_limit,total_available,is_active,starts_at,ends_at
+rewards,five-off,Five off,100,fixed_discount,5,,,,,,true,,
+merged,five-off,Five off,100,fixed_discount,5,,,,,,true,,
+"""
+
+
+def ask(request_id: str, email: str) -> Row:
+    return {
+        "id": request_id,
+        "email": email,
+        "reward_id": "five-off",
+        "requested_at": AS_OF - DAY,
+    }
+
+
+def requests(shop: Shop) -> dict[object, tuple[object, object]]:
+    """The status of each request, and the balance of who asked."""
+    return {
+        row["request_id"]: (row["status"], row["points_balance"])
+        for row in shop.query(
+            "select tenant_id, request_id, status, points_balance from marts.reward_redemptions "
+            "left join marts.loyalty_accounts using (tenant_id, customer_id)"
+        )
+    }
+
+
+def rewards(shop: Shop) -> Iterator[None]:
+    """Prevents a reward that somebody else's order used, or that ran out, from going unnoticed."""
+    bought = AS_OF - 100 * DAY
+    shop.arrive("shopify_orders", order("o-ada", ADA, bought), order("o-eve", EVE, bought))
+    shop.arrive(
+        "redemption_requests",
+        ask("used", ADA),
+        ask("unused", ADA),
+        ask("nobodys", "nobody@example.com"),
+    )
+    yield
+    assert requests(shop)["used"] == ("requested", 350)
+    report = decide_redemptions(shop.warehouse.settings, ["used", "unused", "nobodys"])
+    assert (report.accepted, report.refused) == (2, {"unknown_customer": 1})
+    before = shop.published()
+    yield
+    assert shop.published() == before
+
+    (code,) = (
+        row["code"]
+        for row in shop.query(
+            "select tenant_id, code from outbox.redemption_decisions where request_id = 'used'"
+        )
+    )
+    by_another = order("o-ben", BEN, AS_OF + DAY, f" {str(code).lower()}")
+    shop.arrive("shopify_orders", by_another)
+    yield
+    assert requests(shop) == {
+        "used": ("used", 150),
+        "unused": ("pending", 150),
+        "nobodys": ("refused", None),
+    }
+    yield
+    assert requests(shop)["unused"] == ("refunded", 250)
+
+
+EARNED = "select * from intermediate.int_loyalty__news where purpose = 'points_earned'"
+
+
+def merged(shop: Shop) -> Iterator[None]:
+    """Prevents points or news that vanish or double when two members turn out to be one."""
+    bought, hundred = AS_OF - 3 * DAY, {"total_price": Decimal(100)}
+    shop.arrive(
+        "shopify_orders",
+        order("o-ada", ADA, bought) | hundred,
+        order("o-eve", EVE, bought) | hundred,
+    )
+    bonus = {"id": "bonus", "email": EVE, "type": "earn_bonus", "points": 30}
+    shop.arrive("loyalty_adjustments", {**bonus, "occurred_at": bought})
+    shop.arrive("redemption_requests", ask("adas", ADA))
+    yield
+    accounts = shop.query("select * from marts.loyalty_accounts")
+    assert {row["points_balance"] for row in accounts} == {150, 180}
+    news = {row["message_id"] for row in shop.query(EARNED)}
+    assert len(news) == 5
+    assert decide_redemptions(shop.warehouse.settings, ["adas"]).accepted == 1
+
+    of_both = order("o-both", EVE, AS_OF) | {"total_price": Decimal(0)}
+    shop.arrive("shopify_orders", {**of_both, "customer": {"id": "1", "email": ADA}})
+    yield
+    movements = shop.query("select * from marts.points_transactions")
+    assert Counter((row["transaction_type"], row["points"]) for row in movements) == {
+        ("earn_bonus", 30): 1,
+        ("earn_purchase", 100): 2,
+        ("earn_signup", 50): 1,
+        ("redeem_discount", -100): 1,
+    }
+    (account,) = shop.query("select * from marts.loyalty_accounts")
+    assert (account["points_balance"], account["lifetime_points_earned"]) == (180, 280)
+    assert requests(shop) == {"adas": ("pending", 180)}
+    assert {row["message_id"] for row in shop.query(EARNED)} < news
+
+
+def referral(referral_id: str, code: str, email: str) -> Row:
+    return {
+        "id": referral_id,
+        "referral_code": code,
+        "referred_email": email,
+        "used_at": AS_OF - 2 * DAY,
+    }
+
+
+def adas(shop: Shop, column: str) -> object:
+    """What the account of Ada says."""
+    (row,) = shop.query(
+        f"select tenant_id, {column} from marts.loyalty_accounts "
+        "inner join marts.customer_identities as identities using (tenant_id, customer_id) "
+        f"where identities.identifier = '{ADA}'"
+    )
+    return row[column]
+
+
+def referrals(shop: Shop) -> dict[object, object]:
+    rows = shop.query("select tenant_id, referral_id, status from marts.referrals")
+    return {row["referral_id"]: row["status"] for row in rows}
+
+
+def friends(shop: Shop) -> Iterator[None]:
+    """Prevents points that only a whole build gives, takes back, or moves to another referrer."""
+    bought = AS_OF - 100 * DAY
+    shop.arrive("shopify_orders", order("o-ada", ADA, bought), order("o-eve", EVE, bought))
+    yield
+    assert adas(shop, "points_balance") == 350
+    code = str(adas(shop, "referral_code"))
+    shop.arrive(
+        "referrals",
+        referral("r-ben", code.lower(), BEN),
+        referral("r-late", code, "late@example.com"),
+        referral("r-self", code, ADA),
+        referral("r-eve", code, EVE),
+    )
+    yield
+    assert referrals(shop) == {
+        "r-ben": "pending",
+        "r-late": "pending",
+        "r-self": "self_referral",
+        "r-eve": "customer_before",
+    }
+
+    of_ben = order("o-ben", BEN, AS_OF + DAY)
+    shop.arrive("shopify_orders", of_ben)
+    yield
+    assert adas(shop, "points_balance") == 380
+
+    returned = AS_OF + 3 * DAY
+    shop.arrive(
+        "shopify_orders",
+        {
+            **of_ben,
+            "updated_at": returned,
+            "financial_status": "partially_refunded",
+            "refunds": [refund(returned, "100.00")],
+        },
+    )
+    shop.arrive("referrals", referral("r-late", "ELSEWHER", "late@example.com"))
+    yield
+    assert adas(shop, "points_balance") == 370
+    assert referrals(shop)["r-late"] == "unknown_code"
+
+
+# the ninetieth day after the 2nd of April, when they were made in Sydney, is the 1st of July, which
+# ends there at the instant of the last build
+MADE = datetime(2026, 4, 2, tzinfo=UTC)
+DELIVERIES = "select tenant_id, payload::text as body from sync.sync_klaviyo__gift_deliveries"
+
+
+def gift(gift_id: str, order_id: str | None, **changes: object) -> Row:
+    return {
+        "id": gift_id,
+        "order_id": order_id,
+        "sender_email": ADA,
+        "recipient_email": EVE,
+        "created_at": MADE,
+        **changes,
+    }
+
+
+def claim(claim_id: str, code: object, email: str, at: datetime) -> Row:
+    return {"id": claim_id, "gift_code": f" {str(code).lower()}", "email": email, "claimed_at": at}
+
+
+def states(shop: Shop) -> dict[object, object]:
+    """The status of each gift, and the reason against each claim."""
+    return {
+        row["id"]: row["state"]
+        for row in shop.query(
+            "select tenant_id, gift_id as id, status as state from marts.gifts union all "
+            "select tenant_id, gift_claim_id, coalesce(reason, status) from marts.gift_claims"
+        )
+    }
+
+
+def gifts(shop: Shop) -> Iterator[None]:
+    """Prevents a real code that is unknown, and a gift that a claim, a refund or the time has
+    changed without its sender being touched."""
+    paid, back = order("o-paid", ADA, MADE), order("o-back", BEN, MADE)
+    shop.arrive("shopify_orders", paid, back)
+    shop.arrive(
+        "gifts",
+        gift("wanted", "o-paid"),
+        gift("later", "o-paid", scheduled_delivery_at=AS_OF + DAY),
+        gift("given-back", "o-back"),
+        gift("forgotten", None),
+    )
+    assert mint_gift_codes(shop.warehouse.settings) == 4
+    yield
+    assert states(shop) == {
+        "wanted": "delivered",
+        "later": "pending",
+        "given-back": "delivered",
+        "forgotten": "delivered",
+    }
+    codes = {
+        row["gift_id"]: row["code"]
+        for row in shop.query("select tenant_id, gift_id, code from outbox.gift_codes")
+    }
+    told = [str(row["body"]) for row in shop.query(DELIVERIES)]
+    assert len(told) == 3
+    assert any(str(codes["wanted"]) in body for body in told)
+    assert not any(str(codes["later"]) in body for body in told)
+    yield
+    shop.arrive(
+        "gift_claims",
+        claim("first", codes["wanted"], EVE, AS_OF + DAY),
+        claim("second", codes["wanted"], BEN, AS_OF + DAY),
+        claim("too-early", codes["later"], EVE, AS_OF),
+        claim("too-late", codes["given-back"], EVE, AS_OF + DAY),
+    )
+    returned = AS_OF + DAY / 2
+    shop.arrive(
+        "shopify_orders",
+        {
+            **back,
+            "financial_status": "refunded",
+            "updated_at": returned,
+            "refunds": [refund(returned)],
+        },
+    )
+    yield
+    assert states(shop) == {
+        "wanted": "claimed",
+        "first": "accepted",
+        "second": "already_claimed",
+        "later": "delivered",
+        "too-early": "not_delivered",
+        "given-back": "cancelled",
+        "too-late": "order_cancelled",
+        "forgotten": "delivered",
+    }
+    (claimed,) = shop.query("select * from marts.gifts where status = 'claimed'")
+    assert claimed["gift_claim_id"] == "first"
+    assert claimed["claimed_by_customer_id"] is None
+    yield
+    assert states(shop)["forgotten"] == states(shop)["later"] == "expired"
+    assert shop.query(DELIVERIES) == []
+
+
+COME_BACK = Campaign(
+    campaign_id="come-back",
+    target_stages="at_risk|churned",
+    min_days_inactive=None,
+    max_days_inactive=None,
+    min_lifetime_value=None,
+    target_collections=None,
+    send_delay_days=0,
+    attribution_days=30,
+    holdout_percent=0,
+    max_recipients_per_run=500,
+    status="active",
+    starts_at=AS_OF - 300 * DAY,
+    ends_at=None,
+    klaviyo_flow_id=None,
+    discount_code="BACK10",
+)
+NOBODY_SENT = Campaign(**{**vars(COME_BACK), "campaign_id": "held", "holdout_percent": 100})
+PEOPLE = (ADA, ADA_AT_WORK, BEN, CLEO, DORA)
+
+
+def subscribe(email: str) -> Row:
+    return {
+        "id": f"cc-{email}",
+        "email": email,
+        "channel": "email",
+        "subscribed": True,
+        "changed_at": AS_OF - 120 * DAY,
+    }
+
+
+def both_are_ada() -> list[Row]:
+    """A phone that ties two addresses."""
+    return [
+        {
+            "id": f"l-{email}",
+            "email": email,
+            "phone": "+49 171 2300001",
+            "captured_at": AS_OF - 110 * DAY,
+        }
+        for email in (ADA, ADA_AT_WORK)
+    ]
+
+
+def recipients(shop: Shop) -> dict[object, tuple[object, object]]:
+    """Status and skip reason of each recipient of the campaign that sends."""
+    return {
+        row["email"]: (row["status"], row["skip_reason"])
+        for row in shop.query(
+            "select recipients.*, email from marts.winback_recipients as recipients "
+            "inner join marts.customers using (tenant_id, customer_id) "
+            "where campaign_id = 'come-back'"
+        )
+    }
+
+
+def recoveries(shop: Shop) -> set[tuple[object, object]]:
+    return {
+        (row["email"], row["trigger_reference_id"])
+        for row in shop.query(
+            "select tenant_id, email, trigger_reference_id from marts.stage_transitions "
+            "inner join marts.customers using (tenant_id, customer_id) "
+            "where trigger_type = 'winback_recovery'"
+        )
+    }
+
+
+def performance(shop: Shop) -> tuple[object, ...]:
+    """Sent, recovered, and what the recovered bought."""
+    (row,) = shop.query("select * from marts.winback_performance where campaign_id = 'come-back'")
+    return row["sent_count"], row["recovered_count"], row["recovered_amount"]
+
+
+def messages(shop: Shop) -> list[Row]:
+    return shop.query("select tenant_id, message_id from sync.sync_klaviyo__winback_events")
+
+
+def enrol_everybody(shop: Shop) -> tuple[Enrolled, ...]:
+    database = engine(shop.warehouse.settings)
+    try:
+        with database.begin() as connection:
+            return enrol(connection, require_success(connection), shop.tenant.tenant_id)
+    finally:
+        database.dispose()
+
+
+def send(shop: Shop, email: str, at: datetime) -> None:
+    """Say that the destination took the message to somebody who is enrolled."""
+    (row,) = shop.query(
+        "select enrolments.* from outbox.campaign_enrolments as enrolments "
+        "inner join marts.customers using (tenant_id, customer_id) "
+        f"where campaign_id = 'come-back' and email = '{email}'"
+    )
+    enrolment = Enrolment(
+        "come-back", str(row["customer_id"]), row["enrolled_at"], is_held_out=False
+    )
+    shop.warehouse.record(shop.tenant.tenant_id, {enrolment: Delivery("accepted", at)})
+
+
+def winback(shop: Shop) -> Iterator[None]:
+    """Prevents a message, an order or a merge that only a whole build sees, and a second message
+    to somebody who was two people."""
+    bought = AS_OF - 100 * DAY
+    shop.arrive("shopify_orders", *(order(f"o-{email}", email, bought) for email in PEOPLE))
+    shop.arrive("consent_changes", *map(subscribe, PEOPLE))
+    yield
+    assert len({row["message_id"] for row in messages(shop)}) == len(PEOPLE)
+    assert enrol_everybody(shop) == (
+        Enrolled("winback", "come-back", len(PEOPLE), 0),
+        Enrolled("winback", "held", 0, len(PEOPLE)),
+    )
+    yield
+    for email in (ADA, BEN, DORA):
+        send(shop, email, AS_OF)
+    came_back = order("o-again", BEN, AS_OF + DAY, "back10")
+    came_back["refunds"] = [refund(AS_OF + 20 * DAY)]
+    shop.arrive("shopify_orders", came_back, order("o-unsent", CLEO, AS_OF + DAY))
+    shop.arrive("leads", *both_are_ada())
+    yield
+    assert recipients(shop) == {
+        ADA: ("sent", None),
+        BEN: ("recovered", None),
+        CLEO: ("skipped", "purchased_since_enrolment"),
+        DORA: ("sent", None),
+    }
+    assert recoveries(shop) == {(BEN, "campaign:come-back")}
+    assert messages(shop) == []
+    assert performance(shop) == (3, 1, 300)
+    yield
+    assert recipients(shop)[BEN] == ("expired", None)
+    assert recoveries(shop) == set()
+    assert performance(shop) == (3, 0, 0)
+
+
+STORIES: dict[str, Callable[[Shop], Iterator[None]]] = {
+    story.__name__: story for story in (rewards, merged, friends, gifts, winback)
+}
+TENANTS = {
+    name: Tenant(name, "Australia/Sydney", "EUR", "AU")
+    if name == "gifts"
+    else Tenant(name, "Europe/Berlin", "EUR", "DE")
+    for name in STORIES
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """How each story ended, and what the warehouse held before and after a full refresh."""
+
+    failures: dict[str, Exception]
+    partial: Contents
+    refreshed: Contents
+
+
+class Telling:
+    """Stories that go on together from build to build; one that fails does not stop the others."""
+
+    def __init__(self, stories: dict[str, Iterator[None]]) -> None:
+        self.failures: dict[str, Exception] = {}
+        self._stories = stories
+
+    def go_on(self) -> None:
+        """Take every story to where it waits for the next build, or to its end."""
+        for name, story in list(self._stories.items()):
+            try:
+                next(story)
+            except StopIteration:
+                del self._stories[name]
+            except Exception as failure:
+                self.failures[name] = failure
+                del self._stories[name]
+
+    def end(self) -> None:
+        """Take the stories to their end; one that waits for another build has failed."""
+        self.go_on()
+        for name in self._stories:
+            self.failures[name] = AssertionError(f"{name} waits for a build after the last one")
+
+
+@pytest.fixture(scope="module")
+def told(project: Project, worlds_warehouse: Worlds) -> Told:
+    """The stories, told to their end by a whole build, three partial ones and a full refresh."""
+    campaigns = {"winback": (COME_BACK, NOBODY_SENT)}
+    worlds = [
+        World(0, tenant, ((),), campaigns=campaigns.get(name, ()))
+        for name, tenant in TENANTS.items()
+    ]
+    with project.own_seeds() as seeds, worlds_warehouse(worlds) as warehouse:
+        (seeds / "rewards.csv").write_text(REWARDS)
+        telling = Telling(
+            {name: story(Shop(warehouse, TENANTS[name])) for name, story in STORIES.items()}
+        )
+        for as_of in CALENDAR:
+            telling.go_on()
+            warehouse.build(as_of)
+        telling.end()
+        partial = warehouse.contents(PUBLISHED)
+        warehouse.build(CALENDAR[-1], full_refresh=True)
+        return Told(telling.failures, partial, warehouse.contents(PUBLISHED))
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_story_is_followed(told: Told, name: str) -> None:
+    """Prevents what the story says that it prevents."""
+    if name in told.failures:
+        raise told.failures[name]
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_full_refresh_changes_nothing(told: Told, name: str) -> None:
+    """Prevents a row that only a rebuild from nothing would bring, change or take away."""
+    tenant = TENANTS[name]
+    partial, refreshed = of(tenant, told.partial), of(tenant, told.refreshed)
+    differing = partial.keys() | refreshed.keys()
+    none: Counter[str] = Counter()
+    assert {
+        table: (partial.get(table, none), refreshed.get(table, none))
+        for table in differing
+        if partial.get(table) != refreshed.get(table)
+    } == {}

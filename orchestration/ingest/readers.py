@@ -134,6 +134,10 @@ class _TextReader(ABC):
     def cut(self, block: bytes, *, is_last: bool) -> int:
         """Where the last whole record of the block ends; 0 when none does."""
 
+    def line_ends(self, block: bytes) -> int:
+        """How many lines end in the block."""
+        return _line_ends(block)
+
     @abstractmethod
     def rows(self, block: bytes) -> Iterator[RowBatch]:
         """The rows of a block of whole records, whose first line is `self.line`."""
@@ -142,14 +146,14 @@ class _TextReader(ABC):
         try:
             block.decode()
         except UnicodeDecodeError as error:
-            line = self.line + _line_ends(block[: error.start])
+            line = self.line + self.line_ends(block[: error.start])
             column = error.start - block.rfind(b"\n", 0, error.start)
             raise FileRefused(
                 f"line {line}, byte {column}: byte 0x{block[error.start]:02x} is not UTF-8; "
                 "save the file as UTF-8 and send it again"
             ) from None
         yield from self.rows(block)
-        self.line += _line_ends(block)
+        self.line += self.line_ends(block)
 
     @staticmethod
     def _without_mark(block: bytes) -> bytes:
@@ -257,7 +261,9 @@ class _CsvReader(_TextReader):
             line += _line_ends(text[: first.end])
             block = text[first.end :].encode()
         if block:
-            batch = self._rows_fast(block, line) if self.is_regular else None
+            # pyarrow takes a mark of UTF-8 at the start of any block for that of the file
+            is_regular = self.is_regular and not block.startswith(UTF8_MARK)
+            batch = self._rows_fast(block, line) if is_regular else None
             yield batch or self._rows_exact(block.decode(), line)
 
     def _read_header(self, names: list[str]) -> list[str]:
@@ -494,6 +500,10 @@ class _JsonReader(_TextReader):
 
     def cut(self, block: bytes, *, is_last: bool) -> int:
         return len(block) if is_last else block.rfind(b"\n") + 1
+
+    def line_ends(self, block: bytes) -> int:
+        """Line feeds only: to JSON a carriage return is a space."""
+        return block.count(b"\n")
 
     def rows(self, block: bytes) -> Iterator[RowBatch]:
         texts: list[str] = []

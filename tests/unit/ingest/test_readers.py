@@ -95,6 +95,15 @@ def test_old_line_ends_and_byte_order_mark() -> None:
     assert rows == [(2, ["1", "a", "b"])]
 
 
+def test_a_byte_order_mark_further_down_is_a_character() -> None:
+    """Prevents files that were put together from losing it, or from stopping the load of all, where
+    a block happens to begin with it."""
+    for piece in (1, 1 << 20):
+        rows, rejected = read(HEADER + b"\xef\xbb\xbf1,a,b\n\xef\xbb\xbf\n", piece=piece)
+        assert rows == [(2, ["\ufeff1", "a", "b"])]
+        assert rejected == [(3, "\ufeff", ["3 fields expected, 1 found"])]
+
+
 def test_columns_in_any_order_missing_or_unknown() -> None:
     """Prevents values from landing in the wrong column."""
     rows, _ = read(b"extra,value, id \nx,v,1\n")
@@ -177,6 +186,14 @@ def test_an_endless_record_is_refused_in_constant_memory(monkeypatch: pytest.Mon
     assert taken < 20
     with pytest.raises(FileRefused, match=r"line 2: .* is a quote left open\?"):
         read(HEADER + b'1,"' + b"y" * 2000, piece=100)
+
+
+def test_a_carriage_return_ends_no_line_of_json() -> None:
+    """Prevents a reject that points to another line when the file comes in other blocks."""
+    for piece in (1, 1 << 20):
+        rows, rejected = read(b'{"id":\r"1"}\n[]\n{"id":"2"}\n', "jsonl", piece)
+        assert rows == [(1, ["1", None, None]), (3, ["2", None, None])]
+        assert [line for line, *_ in rejected] == [2]
 
 
 def test_json_lines_keep_every_digit() -> None:

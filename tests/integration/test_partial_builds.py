@@ -172,7 +172,7 @@ def merged(shop: Shop) -> Iterator[None]:
     news = {row["message_id"] for row in shop.query(EARNED)}
     assert len(news) == 5
     assert decide_redemptions(shop.warehouse.settings, ["adas"]).accepted == 1
-
+    yield
     of_both = order("o-both", EVE, AS_OF) | {"total_price": Decimal(0)}
     shop.arrive("shopify_orders", {**of_both, "customer": {"id": "1", "email": ADA}})
     yield

@@ -58,7 +58,7 @@ def draw(seed: int) -> list[Use]:
         uses.append(
             Use(
                 tenant_id=random.choice(("acme", "acme", "other")),
-                order_id=f"order-{random.randrange(10**9)}-{number}",
+                order_id=f"order-{random.randrange(10**9)}-{seed}-{number}",
                 coupon_id=f"coupon-{seed}",
                 customer_id=random.choice(("ada", "ada", "ben", "cleo")),
                 at=at,

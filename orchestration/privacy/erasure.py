@@ -682,7 +682,8 @@ def _forget_phones(
 
 
 def _queue_deletions(cursor: psycopg.Cursor[Any], request: Request, person: _Person) -> None:
-    """Let every destination that has heard of the person forget them too."""
+    """Let every destination that has heard of the person forget them too, by each address."""
+    addresses = sorted(one for one in person.identifiers if one[0] in ADDRESS_TYPES)
     cursor.execute(
         """
         insert into outbox.profile_deletions (
@@ -695,11 +696,12 @@ def _queue_deletions(cursor: psycopg.Cursor[Any], request: Request, person: _Per
                 %(tenant_id)s::text,
                 length(heard.destination),
                 heard.destination,
-                addresses.email
+                addresses.kind,
+                addresses.address
             )),
             %(tenant_id)s,
             heard.destination,
-            jsonb_build_object('email', addresses.email),
+            jsonb_build_object(addresses.kind, addresses.address),
             %(requested_at)s
         from (
             select distinct destination
@@ -714,7 +716,8 @@ def _queue_deletions(cursor: psycopg.Cursor[Any], request: Request, person: _Per
             select 'klaviyo'
             where %(has_profile)s
         ) as heard
-        cross join unnest(cast(%(emails)s as text[])) as addresses (email)
+        cross join unnest(cast(%(kinds)s as text[]), cast(%(addresses)s as text[]))
+            as addresses (kind, address)
         where heard.destination = any(%(able)s)
         on conflict do nothing
         """,
@@ -724,7 +727,8 @@ def _queue_deletions(cursor: psycopg.Cursor[Any], request: Request, person: _Per
             "requested_at": request.requested_at,
             "able": [name for name, one in DESTINATIONS.items() if one.knows_people],
             "has_profile": any(kind == "klaviyo_profile_id" for kind, _ in person.identifiers),
-            "emails": sorted(value for kind, value in person.identifiers if kind == "email"),
+            "kinds": [kind for kind, _ in addresses],
+            "addresses": [address for _, address in addresses],
         },
     )
 

@@ -237,8 +237,10 @@ class Destinations:
         if endpoint == "jobs":
             return self._bulk(document, len(body))
         if endpoint == "deletions":
-            email = document["attributes"]["profile"]["data"]["attributes"]["email"]
-            self.forgotten[email] += 1
+            ((kind, address),) = document["attributes"]["profile"]["data"]["attributes"].items()
+            if kind not in ("email", "phone_number"):
+                return _refuse(400, f"nobody is known by {kind}")
+            self.forgotten[address] += 1
             return 202, None
         if endpoint == "profiles":
             email = document["attributes"]["email"]

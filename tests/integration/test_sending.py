@@ -995,17 +995,26 @@ def test_a_destination_forgets_whom_it_must(
     given up because one call failed."""
     server = serve(plan=lambda number, _: "error_before" if number == 1 else None)
     with bare.begin() as connection:
-        for destination in ("klaviyo", "webhook"):
+        for destination, kind, address in (
+            ("klaviyo", "email", "gone@example.com"),
+            ("klaviyo", "phone", "+491715550100"),
+            ("webhook", "email", "gone@example.com"),
+        ):
             connection.execute(
                 text(
                     "insert into outbox.profile_deletions (message_id, tenant_id, destination, "
                     "payload, requested_at) values (:id, 'aurora', :destination, "
-                    "jsonb_build_object('email', 'gone@example.com'), now())"
+                    "jsonb_build_object(cast(:kind as text), cast(:address as text)), now())"
                 ),
-                {"id": f"forget-{destination}", "destination": destination},
+                {
+                    "id": f"forget-{destination}" + ("-phone" if kind == "phone" else ""),
+                    "destination": destination,
+                    "kind": kind,
+                    "address": address,
+                },
             )
-    assert send_now(built, "loyalty").forgotten == 2
-    assert server.forgotten == {"gone@example.com": 1}
+    assert send_now(built, "loyalty").forgotten == 3
+    assert server.forgotten == {"gone@example.com": 1, "+491715550100": 1}
     assert json.loads(server.bodies["forget-webhook"]) == {
         "id": "forget-webhook",
         "type": "delete_profile",

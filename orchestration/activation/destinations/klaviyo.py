@@ -53,7 +53,12 @@ def to_request(message: Message) -> Request:
     """One event, the profile whose membership changes, or the profile to forget."""
     payload = orjson.loads(message.payload)
     if message.operation == DELETE_PROFILE:
-        person = {"data": {"type": "profile", "attributes": {"email": payload["email"]}}}
+        known_by = (
+            {"email": payload["email"]}
+            if "email" in payload
+            else {"phone_number": payload["phone"]}
+        )
+        person = {"data": {"type": "profile", "attributes": known_by}}
         job = {"type": "data-privacy-deletion-job", "attributes": {"profile": person}}
         return _request("POST", DELETIONS, "deletions", {"data": job})
     if message.operation in LIST_METHODS:

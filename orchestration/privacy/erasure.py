@@ -681,11 +681,28 @@ def _forget_phones(
     return cursor.rowcount
 
 
+_MEANT_FOR_PERSON = """
+    tenant_id = %(tenant_id)s
+    and (
+        customer_id = any(%(customer_ids)s)
+        or (
+            -- sent to an address of somebody who was no customer then, such as with a gift
+            customer_id is null
+            and exists (
+                select 1
+                from unnest(cast(%(addresses)s as text[])) as addresses (address)
+                where strpos(lower(payload::text), addresses.address) > 0
+            )
+        )
+    )
+"""
+
+
 def _queue_deletions(cursor: psycopg.Cursor[Any], request: Request, person: _Person) -> None:
     """Let every destination that has heard of the person forget them too, by each address."""
     addresses = sorted(one for one in person.identifiers if one[0] in ADDRESS_TYPES)
     cursor.execute(
-        """
+        f"""
         insert into outbox.profile_deletions (
             message_id, tenant_id, destination, payload, requested_at
         )
@@ -707,8 +724,7 @@ def _queue_deletions(cursor: psycopg.Cursor[Any], request: Request, person: _Per
             select distinct destination
             from outbox.deliveries
             where
-                tenant_id = %(tenant_id)s
-                and customer_id = any(%(customer_ids)s)
+                {_MEANT_FOR_PERSON}
                 and state in ('accepted', 'unknown', 'intended')
 
             union
@@ -742,18 +758,19 @@ def _forget_customer(
         "tenant_id": request.tenant_id,
         "customer_ids": list(person.customer_ids),
         "keys": person.keys,
+        "addresses": [value for kind, value in person.identifiers if kind in ADDRESS_TYPES],
         "new_id": _minted_id(cursor, request.tenant_id, f"{pseudonym}@{PSEUDONYM_DOMAIN}"),
         "requested_at": request.requested_at,
     }
     statements = {
-        "outbox.deliveries": """
+        "outbox.deliveries": f"""
             update outbox.deliveries
             set
                 customer_id = %(new_id)s,
-                payload = '{}',
+                payload = '{{}}',
                 state = case when state in ('accepted', 'rejected') then state else 'skipped' end,
                 reason = case when state in ('accepted', 'rejected') then reason else 'erased' end
-            where tenant_id = %(tenant_id)s and customer_id = any(%(customer_ids)s)
+            where {_MEANT_FOR_PERSON}
         """,
         "outbox.redemption_decisions": """
             update outbox.redemption_decisions

@@ -25,6 +25,17 @@ from orchestration.warehouse.database import engine
 AS_OF = parse_as_of("2026-07-01T00:00:00Z")
 TENANT, MARA = "aurora", "mara.lindqvist@example.com"
 PHONE_AS_WRITTEN = "(0172) 23-456 78"
+SENT_TO_A_STRANGER = """
+    insert into outbox.deliveries (
+        message_id, tenant_id, destination, operation, purpose, payload, state, created_at,
+        updated_at
+    )
+    values (
+        'gift-of-once', 'aurora', 'klaviyo', 'create_event', 'gift_delivery',
+        '{"email": "Mara.Lindqvist@example.com"}', 'accepted', now(), now()
+    )
+"""
+"""A gift that reached Mara when she was nobody's customer yet."""
 REJECTED_WITH_A_PHONE = f"""
     insert into raw.rejected_rows (
         load_id, tenant_id, source, file, line, content, reasons, rejected_at
@@ -170,6 +181,7 @@ def test_somebody_forgotten_leaves_amounts_and_nothing_else(
     before, points_before = totals(database), points(database)
     with database.begin() as connection:
         connection.exec_driver_sql(REJECTED_WITH_A_PHONE)
+        connection.exec_driver_sql(SENT_TO_A_STRANGER)
     request_erasure(database, TENANT, email=MARA.upper())
     asked_in_files = write_requests(database, built)
     assert asked_in_files > 1

@@ -245,6 +245,8 @@ def strike(progress):
     if progress.result is None:
         os.kill(os.getpid(), {number})
 
+# a shell in the background lets its children ignore it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 settings = get_settings()
 load_landing(engine(settings), settings, strike, contracts=CONTRACTS, tenants=TENANTS)
 """

@@ -5,10 +5,7 @@
     {%- else -%}
     select staged.*
     from {{ ref('int_identity__changes') }} as changes
-    inner join {{ ref(staging_model) }} as staged
-        on
-            changes.tenant_id = staged.tenant_id
-            and changes.sighting_id = staged.sighting_id
+    {{ join_sightings('changes', staging_model) }}
     where changes.source = '{{ source }}'
     {%- endif -%}
 {%- endmacro %}

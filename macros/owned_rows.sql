@@ -4,9 +4,6 @@
         staged.*,
         owners.customer_id
     from {{ ref('int_identity__owners') }} as owners
-    inner join {{ ref(staging_model) }} as staged
-        on
-            owners.tenant_id = staged.tenant_id
-            and owners.sighting_id = staged.sighting_id
+    {{ join_sightings('owners', staging_model) }}
     where owners.source = '{{ source }}'
 {%- endmacro %}

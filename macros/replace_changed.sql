@@ -7,8 +7,8 @@
     indexes survive, and a build that changes nothing writes nothing.
 
     `within` in the meta of a model names the model that lists what this build derives anew, such as the touched customers:
-    rows about anything else stand as they are. `within_as` gives the target's names of its columns
-    where they differ.
+    rows about anything else stand as they are, and none of them has the key of a new row. `within_as`
+    gives the target's names of its columns where they differ.
 #}
 {% macro get_incremental_replace_changed_sql(arg_dict) %}
     {%- set keys = arg_dict['unique_key'] -%}
@@ -24,15 +24,20 @@
     {%- endset -%}
     {%- set within = config.get('meta', {}).get('within') -%}
     {%- if within -%}{{ require_same_derivation(target) }}{%- endif -%}
+    {%- set is_partial = within and not is_whole_derivation() -%}
+    {%- set is_within -%}
+        {%- set own_names = config.get('meta', {}).get('within_as', {}) -%}
+        {%- if is_partial -%}
+            {%- for column in touched_columns(within) -%}
+                touched.{{ column }} = published.{{ own_names.get(column, column) }}{{ ' and ' if not loop.last }}
+            {%- endfor -%}
+        {%- endif -%}
+    {%- endset -%}
 
     delete from {{ target }} as published
-    {%- if within and not is_whole_derivation() %}
+    {%- if is_partial %}
     using {{ previous(within) }} as touched
-    where
-        {%- set own_names = config.get('meta', {}).get('within_as', {}) %}
-        {%- for column in touched_columns(within) %}
-        touched.{{ column }} = published.{{ own_names.get(column, column) }} and
-        {%- endfor %}
+    where {{ is_within }} and
     {%- else %}
     where
     {%- endif %}
@@ -51,6 +56,9 @@
     where not exists (
         select 1
         from {{ target }} as published
+        {%- if is_partial %}
+        inner join {{ previous(within) }} as touched on {{ is_within }}
+        {%- endif %}
         where {{ key_matches }}
     )
 {% endmacro %}

@@ -3,6 +3,7 @@
     incremental_strategy='replace_changed',
     unique_key=['tenant_id', 'customer_id'],
     meta={'within': 'int_customers__touched'},
+    pre_hook='{{ hash_joins_only() }}',
 ) }}
 
 with members as (

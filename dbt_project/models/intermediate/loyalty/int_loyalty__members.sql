@@ -5,7 +5,8 @@
     meta={'within': 'int_customers__touched'},
 ) }}
 
--- A customer joins with the first order that counts or the first points, whichever is earlier.
+-- A customer joins with the first order that counts or the first points, whichever is earlier. The
+-- code is drawn here, once per member, and handed out over everybody.
 with order_events as (
     select * from {{ ref('int_loyalty__order_events') }}
 ),
@@ -62,16 +63,26 @@ reasons_to_join as (
     {%- endfor %}
 ),
 
-final as (
+members as (
     select
         tenant_id,
         customer_id,
-        min(occurred_at) as joined_at
+        min(occurred_at) as joined_at,
+        {{ hash_id(['tenant_id', 'customer_id']) }} as code_hash
     from reasons_to_join
     where
         customer_id is not null
         and {{ visible('occurred_at') }}
     group by tenant_id, customer_id
+),
+
+final as (
+    select
+        tenant_id,
+        customer_id,
+        joined_at,
+        {{ referral_code('code_hash') }} as drawn_code
+    from members
 )
 
 select * from final

@@ -11,24 +11,6 @@ with members as (
     select * from {{ ref('int_loyalty__members') }}
 ),
 
-hashed_members as (
-    select
-        tenant_id,
-        customer_id,
-        joined_at,
-        {{ hash_id(['tenant_id', 'customer_id']) }} as code_hash
-    from members
-),
-
-drawn_codes as (
-    select
-        tenant_id,
-        customer_id,
-        joined_at,
-        {{ referral_code('code_hash') }} as drawn_code
-    from hashed_members
-),
-
 draws as (
     select
         tenant_id,
@@ -39,7 +21,7 @@ draws as (
             partition by tenant_id, drawn_code
             order by joined_at, customer_id
         ) as draw
-    from drawn_codes
+    from members
 ),
 
 late_draws as (

@@ -21,45 +21,51 @@ dated as (
     inner join tenants on orders.tenant_id = tenants.tenant_id
 ),
 
-with_month as (
+-- Counted per customer first, so that a customer counts once in each month.
+months_of_customers as (
     select
         tenant_id,
         customer_id,
-        net_amount_tenant,
-        tenant_currency,
         cast(date_trunc('month', ordered_on) as date) as month,
-        cast(date_trunc('month', last_on) as date) as last_month
+        cast(date_trunc('month', max(last_on)) as date) as last_month,
+        max(tenant_currency) as currency,
+        count(*) as orders,
+        sum(net_amount_tenant) as net_amount
     from dated
+    group by tenant_id, customer_id, date_trunc('month', ordered_on)
 ),
 
 with_cohort as (
     select
-        with_month.*,
+        months_of_customers.*,
         min(month) over (partition by tenant_id, customer_id) as cohort_month
-    from with_month
+    from months_of_customers
 ),
 
-cohorts as (
-    select
-        tenant_id,
-        cohort_month,
-        max(last_month) as last_month,
-        max(tenant_currency) as currency,
-        count(distinct customer_id) as customers
-    from with_cohort
-    group by tenant_id, cohort_month
-),
-
-orders_per_month as (
+months_of_cohorts as (
     select
         tenant_id,
         cohort_month,
         month,
-        count(distinct customer_id) as active_customers,
-        count(*) as orders,
-        sum(net_amount_tenant) as net_amount
+        max(last_month) as last_month,
+        max(currency) as currency,
+        count(*) as active_customers,
+        sum(orders) as orders,
+        sum(net_amount) as net_amount
     from with_cohort
     group by tenant_id, cohort_month, month
+),
+
+-- Everybody of a cohort bought in its first month.
+cohorts as (
+    select
+        tenant_id,
+        cohort_month,
+        last_month,
+        currency,
+        active_customers as customers
+    from months_of_cohorts
+    where month = cohort_month
 ),
 
 months as (
@@ -87,16 +93,16 @@ final as (
             as integer
         ) as month_number,
         months.customers,
-        coalesce(orders_per_month.active_customers, 0) as active_customers,
-        coalesce(orders_per_month.orders, 0) as orders,
-        cast(coalesce(orders_per_month.net_amount, 0) as numeric(14, 2)) as net_amount,
+        coalesce(months_of_cohorts.active_customers, 0) as active_customers,
+        cast(coalesce(months_of_cohorts.orders, 0) as {{ dbt.type_bigint() }}) as orders,
+        cast(coalesce(months_of_cohorts.net_amount, 0) as numeric(14, 2)) as net_amount,
         months.currency
     from months
-    left join orders_per_month
+    left join months_of_cohorts
         on
-            months.tenant_id = orders_per_month.tenant_id
-            and months.cohort_month = orders_per_month.cohort_month
-            and months.month = orders_per_month.month
+            months.tenant_id = months_of_cohorts.tenant_id
+            and months.cohort_month = months_of_cohorts.cohort_month
+            and months.month = months_of_cohorts.month
 )
 
 select * from final

@@ -1,7 +1,8 @@
 {{ config(unique_key=['tenant_id', 'sighting_id']) }}
 
--- A purchase touchpoint that names an order of any source is that order; only the others are orders
--- of their own. Touchpoints naming the same unknown order are one purchase, the earliest of them.
+-- A purchase touchpoint that names an order of any source is that order, a test order included; only
+-- the others are orders of their own. Touchpoints naming the same unknown order are one purchase, the
+-- earliest of them.
 with evidence as (
     select * from {{ ref('int_identity__evidence') }}
 ),
@@ -22,8 +23,10 @@ known_numbers as (
     select distinct
         tenant_id,
         order_number
-    from sightings
-    where source <> 'touchpoints'
+    from evidence
+    where
+        source in ('shopify_orders', 'eventbrite_orders', 'humanitix_orders', 'shop_orders')
+        and order_number is not null
 ),
 
 unmatched as (

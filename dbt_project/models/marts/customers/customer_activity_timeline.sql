@@ -125,4 +125,6 @@ final as (
     from all_activities
 )
 
+-- What belongs to one customer stands together, so that a build of a few reads few pages.
 select * from final
+order by tenant_id, customer_id

@@ -1,4 +1,5 @@
--- A returned row is a message for a person without an e-mail, unsubscribed or suppressed.
+-- A returned row is a message for a person without an e-mail or suppressed, or one for a person who
+-- unsubscribed and does not wait for it.
 with winback_events as (
     select * from {{ ref('sync_klaviyo__winback_events') }}
 ),
@@ -19,7 +20,8 @@ messages as (
     select
         message_id,
         tenant_id,
-        customer_id
+        customer_id,
+        purpose
     from winback_events
 
     union all
@@ -27,7 +29,8 @@ messages as (
     select
         message_id,
         tenant_id,
-        customer_id
+        customer_id,
+        purpose
     from loyalty_events
 
     union all
@@ -35,7 +38,8 @@ messages as (
     select
         message_id,
         tenant_id,
-        customer_id
+        customer_id,
+        purpose
     from client_events
 )
 
@@ -50,5 +54,5 @@ left join customers
         and messages.customer_id = customers.customer_id
 where
     customers.email is null
-    or customers.email_subscribed is not true
+    or (customers.email_subscribed is not true and messages.purpose <> 'reward_code')
     or customers.is_email_suppressed is true

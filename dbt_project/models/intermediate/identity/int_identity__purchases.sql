@@ -1,8 +1,8 @@
 {{ config(unique_key=['tenant_id', 'sighting_id']) }}
 
--- A purchase touchpoint that names an order of any source is that order, a test order included; only
--- the others are orders of their own. Touchpoints naming the same unknown order are one purchase, the
--- earliest of them.
+-- A purchase touchpoint that names an order of any source, be it a test order, is that order; only
+-- the others are orders of their own. Touchpoints naming the same unknown order are one purchase,
+-- the earliest of them.
 with evidence as (
     select * from {{ ref('int_identity__evidence') }}
 ),

@@ -15,7 +15,8 @@ contact_points as (
     select * from {{ ref('int_customers__contact_points') }}
 ),
 
--- Only people who want e-mail and can get it hear the news.
+-- Only people who want e-mail and can get it hear the news. Who spent points on a code waits for
+-- it, news wanted or not.
 final as (
     select
         news.message_id,
@@ -40,7 +41,7 @@ final as (
             and news.customer_id = contact_points.customer_id
     where
         contact_points.email is not null
-        and contact_points.email_subscribed
+        and (contact_points.email_subscribed or news.purpose = 'reward_code')
         and not coalesce(contact_points.is_email_suppressed, false)
 )
 

@@ -17,8 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from .gifts import code_of, end_of_day_after
-from .identity import joined, sightings_of
-from .records import VERSION_COLUMNS, Record, Values, email_of
+from .records import VERSION_COLUMNS, Values
 from .seeds import ManualRule, Tenant
 from .winback import CODE, FLOW, Campaign, draw_campaigns
 
@@ -480,33 +479,16 @@ class _Drawing:
         self.random = random
 
     def rules(self, tenant: Tenant) -> Iterator[ManualRule]:
-        """Rules about two identifiers that records show, or none does; no pair is ruled twice."""
-        mentioned = self._only_mentioned(tenant)
+        """Rules about two identifiers that records show, only mention, or neither; each has one."""
         known = sorted(
-            {
-                f"email:{email.strip().lower()}"
-                for email in (person.emails[0] for person in self.people)
-                if f"email:{email_of(email)}" not in mentioned
-            }
+            {f"email:{person.emails[0].strip().lower()}" for person in self.people}
             | {f"shopify_customer_id:{one.account}" for one in self.people if one.account}
-            - mentioned
             | {f"contact:{one.contact}" for one in self.people if one.contact}
             | {"anonymous_id:dev-nobody"}
         )
         self.random.shuffle(known)
         for number in range(0, min(len(known) - 1, 4), 2):
             yield ManualRule(self.random.random() < 0.5, known[number], known[number + 1])
-
-    def _only_mentioned(self, tenant: Tenant) -> set[str]:
-        """E-mails and accounts that only test orders, changes of consent and gifts name."""
-        shown, mentioned = set(), set()
-        for source, row in self.rows:
-            record = Record(source, row["id"], row, 1)
-            shown |= {joined(key) for one in sightings_of(record, tenant) for key in one.keys}
-            for email in (row.get("email"), row.get("sender_email")):
-                mentioned.add(f"email:{email_of(email)}")
-            mentioned.add(f"shopify_customer_id:{(row.get('customer') or {}).get('id')}")
-        return mentioned - shown
 
     def _person(self, number: int) -> Person:
         random = self.random

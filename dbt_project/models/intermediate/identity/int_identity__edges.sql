@@ -27,6 +27,7 @@ known_keys as (
         on
             evidence.tenant_id = rules.tenant_id
             and evidence.identifier_key in (rules.key_a, rules.key_b)
+    where evidence.is_evidence
 ),
 
 linking as (
@@ -68,7 +69,8 @@ seen_together as (
         greatest(identifier_key, strongest_key)
 ),
 
--- Only identifiers that some record shows.
+-- Only identifiers that some record is evidence of: what is only mentioned belongs to nobody, by a
+-- rule or without one.
 ruled as (
     select
         rules.tenant_id,

@@ -1,9 +1,4 @@
-{{ config(
-    materialized='incremental',
-    incremental_strategy='replace_changed',
-    unique_key=['tenant_id', 'customer_id'],
-    indexes=[{'columns': ['tenant_id', 'referral_code'], 'unique': true}],
-) }}
+{{ config(unique_key=['tenant_id', 'customer_id']) }}
 
 -- Over all members in every build, for who else draws a code does not depend on who was touched. A
 -- code drawn before is replaced by a number behind a zero, which no drawn code contains.
@@ -11,17 +6,29 @@ with members as (
     select * from {{ ref('int_loyalty__members') }}
 ),
 
-draws as (
+shared_codes as (
     select
         tenant_id,
-        customer_id,
-        joined_at,
-        drawn_code,
+        drawn_code
+    from members
+    group by tenant_id, drawn_code
+    having count(*) > 1
+),
+
+draws as (
+    select
+        members.tenant_id,
+        members.customer_id,
+        members.joined_at,
         row_number() over (
-            partition by tenant_id, drawn_code
-            order by joined_at, customer_id
+            partition by members.tenant_id, members.drawn_code
+            order by members.joined_at, members.customer_id
         ) as draw
     from members
+    inner join shared_codes
+        on
+            members.tenant_id = shared_codes.tenant_id
+            and members.drawn_code = shared_codes.drawn_code
 ),
 
 late_draws as (
@@ -35,17 +42,10 @@ late_draws as (
 
 final as (
     select
-        draws.tenant_id,
-        draws.customer_id,
-        coalesce(
-            '0' || lpad(cast(late_draws.late_number as {{ dbt.type_string() }}), 7, '0'),
-            draws.drawn_code
-        ) as referral_code
-    from draws
-    left join late_draws
-        on
-            draws.tenant_id = late_draws.tenant_id
-            and draws.customer_id = late_draws.customer_id
+        tenant_id,
+        customer_id,
+        '0' || lpad(cast(late_number as {{ dbt.type_string() }}), 7, '0') as referral_code
+    from late_draws
 )
 
 select * from final

@@ -1,8 +1,8 @@
 """How soon does the dashboard answer in a warehouse of a million customers?
 
 Run it with `.venv/bin/python bench/dashboard/run.py [--customers N]`. It starts a server of its
-own, builds a small sample, multiplies the customers of one tenant in the marts, visits every page
-through the application as a browser would, and writes `bench/results/dashboard.md`.
+own, builds a small sample, multiplies the people of one tenant in the marts that pages list, visits
+every page through the application as a browser would, and writes `bench/results/dashboard.md`.
 """
 
 from __future__ import annotations
@@ -34,27 +34,67 @@ SAMPLE, VISITS = 300, 15
 MESSAGES_EACH = 0.5
 PEOPLE = """
 create temporary table copies as
-select
-    copy,
-    md5('customer' || copy) as customer_id,
-    (array[
-        'Mara', 'Ida', 'Theo', 'Nele', 'Jonas', 'Pia', 'Emil', 'Zoë', 'Wim', 'Rosa', 'Karl', 'Ulla'
-    ])[1 + abs(hashint8(copy)) % 12] as first_name,
-    initcap(translate(left(md5('name' || copy % 60000), 7), '0123456789', 'aeiourstln'))
-        as last_name,
-    abs(hashint8extended(copy, 1)) % 1000000 as draw
-from generate_series(1, :customers) as copy
-"""
-CUSTOMERS = """
-insert into marts.customers ({columns})
-select {values}
-from copies
-inner join (
-    select *, row_number() over (order by customer_id) as place, count(*) over () as places
+with originals as (
+    select
+        customer_id,
+        row_number() over (order by customer_id) as place,
+        count(*) over () as places
     from marts.customers
     where tenant_id = :tenant
-) as originals on originals.place = 1 + copies.draw % originals.places
+),
+
+drawn as (
+    select copy, abs(hashint8extended(copy, 1)) % 1000000 as draw
+    from generate_series(1, :customers) as copy
+)
+
+select
+    drawn.copy,
+    drawn.draw,
+    originals.customer_id as original_id,
+    md5('customer' || drawn.copy) as customer_id,
+    (array[
+        'Mara', 'Ida', 'Theo', 'Nele', 'Jonas', 'Pia', 'Emil', 'Zoë', 'Wim', 'Rosa', 'Karl', 'Ulla'
+    ])[1 + abs(hashint8(drawn.copy)) % 12] as first_name,
+    initcap(translate(left(md5('name' || drawn.copy % 60000), 7), '0123456789', 'aeiourstln'))
+        as last_name
+from drawn
+inner join originals on originals.place = 1 + drawn.draw % originals.places
 """
+COLUMNS = """
+select
+    attributes.attname as name,
+    attributes.atttypid = 'text'::regtype and exists (
+        select 1
+        from pg_index
+        where
+            pg_index.indrelid = attributes.attrelid
+            and pg_index.indisunique
+            and attributes.attnum = any(pg_index.indkey)
+    ) as is_identifier
+from pg_attribute as attributes
+where attributes.attrelid = cast(:name as regclass) and attributes.attnum > 0
+order by attributes.attnum
+"""
+COPIES = """
+insert into {table} ({columns})
+select {values}
+from copies
+inner join {table} as originals
+    on originals.tenant_id = :tenant and originals.customer_id = copies.original_id
+"""
+LISTED = (
+    "customers",
+    "loyalty_accounts",
+    "winback_recipients",
+    "reward_redemptions",
+    "client_journey",
+    "client_journey_scores",
+    "client_next_actions",
+    "high_risk_clients",
+    "upsell_candidates",
+)
+"""The marts with rows of people that pages list, count or join."""
 CHANGED = {
     "customer_id": "copies.customer_id",
     "first_name": "copies.first_name",
@@ -65,6 +105,7 @@ CHANGED = {
     "first_seen_at": "originals.first_seen_at - copies.draw * interval '1 minute'",
     "stage_since": "originals.stage_since - copies.draw * interval '1 second'",
 }
+SHARED = ("tenant_id", "campaign_id")
 WORDS = """
 insert into marts.customer_search_words (tenant_id, customer_id, word)
 select :tenant, copies.customer_id, words.word
@@ -79,13 +120,14 @@ cross join lateral (
 """
 MESSAGES = """
 insert into outbox.deliveries (
-    message_id, tenant_id, customer_id, destination, operation, purpose, payload, state,
+    message_id, tenant_id, customer_id, destination, operation, purpose, payload, state, reason,
     created_at, updated_at
 )
 select
     md5('message' || copy), :tenant, customer_id, 'klaviyo', 'create_event',
     (array['winback', 'points_earned', 'tier_reached'])[1 + draw % 3], '{}',
     (array['accepted', 'skipped', 'intended'])[1 + draw % 3],
+    (array[null, 'email_not_subscribed', null])[1 + draw % 3],
     timestamptz '2026-06-01' + draw * interval '1 second',
     timestamptz '2026-06-01' + draw * interval '1 second'
 from copies
@@ -109,23 +151,36 @@ SEARCHES = {
 def multiply(database: sqlalchemy.Engine, customers: int) -> None:
     """Add customers to the tenant's marts, drawn from those that are there."""
     with database.begin() as connection:
-        connection.execute(text(PEOPLE), {"customers": customers})
-        columns = connection.execute(
-            text(
-                "select column_name from information_schema.columns "
-                "where table_schema = 'marts' and table_name = 'customers'"
+        connection.execute(text(PEOPLE), {"tenant": TENANT, "customers": customers})
+        for mart in LISTED:
+            values = values_of(connection, f"marts.{mart}")
+            connection.execute(
+                text(
+                    COPIES.format(
+                        table=f"marts.{mart}",
+                        columns=", ".join(values),
+                        values=", ".join(values.values()),
+                    )
+                ),
+                {"tenant": TENANT},
             )
-        ).scalars()
-        names = list(columns)
-        insert = CUSTOMERS.format(
-            columns=", ".join(names),
-            values=", ".join(CHANGED.get(name, f"originals.{name}") for name in names),
-        )
-        for statement in (insert, WORDS):
-            connection.execute(text(statement), {"tenant": TENANT})
+        connection.execute(text(WORDS), {"tenant": TENANT})
         connection.execute(text(MESSAGES), {"tenant": TENANT, "share": MESSAGES_EACH})
     with database.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("vacuum analyze")
+
+
+def values_of(connection: sqlalchemy.Connection, table: str) -> dict[str, str]:
+    """What a copied row holds, by column: no identifier stands in two rows."""
+    columns = connection.execute(text(COLUMNS), {"name": table}).all()
+    return {
+        name: CHANGED[name]
+        if name in CHANGED
+        else f"originals.{name} || '-' || copies.copy"
+        if is_identifier and name not in SHARED
+        else f"originals.{name}"
+        for name, is_identifier in columns
+    }
 
 
 async def visit(app: object, login: str, addresses: dict[str, str]) -> dict[str, list[float]]:
@@ -216,8 +271,9 @@ def main() -> None:
     result = f"""# The dashboard
 
 `bench/dashboard/run.py`: {customers:,} customers of one tenant with {4 * customers:,} search
-words and {round(MESSAGES_EACH * customers):,} messages, {VISITS} visits of each address one
-after the other. The time is that of the whole answer, through the application and as the
+words and {round(MESSAGES_EACH * customers):,} messages, and as many times more of what pages list
+of people (accounts, recipients, clients and what is advised for them). {VISITS} visits of each
+address one after the other. The time is that of the whole answer, through the application and as the
 dashboard's own role; a browser adds its own.
 
 {table("page", pages)}

@@ -256,6 +256,49 @@ def friends(shop: Shop) -> Iterator[None]:
     assert referrals(shop)["r-late"] == "unknown_code"
 
 
+def codes(shop: Shop) -> dict[object, object]:
+    rows = shop.query(
+        "select tenant_id, email, referral_code from marts.loyalty_accounts "
+        "inner join marts.customers using (tenant_id, customer_id)"
+    )
+    return {row["email"]: row["referral_code"] for row in rows}
+
+
+def same_code(shop: Shop) -> Iterator[None]:
+    """Prevents a code with two owners, or one kept from its owner, when neither of the two that
+    drew it is touched."""
+
+    def draw(email: str, code: object) -> None:
+        database = engine(shop.warehouse.settings)
+        with database.begin() as connection:
+            for table in ("int_loyalty__members", "int_loyalty__accounts"):
+                connection.exec_driver_sql(
+                    f"update intermediate.{table} as kept set drawn_code = %(code)s "
+                    "from marts.customer_identities as identities "
+                    "where identities.tenant_id = %(tenant_id)s "
+                    "and identities.identifier = %(email)s "
+                    "and kept.tenant_id = identities.tenant_id "
+                    "and kept.customer_id = identities.customer_id",
+                    {"code": code, "tenant_id": shop.tenant.tenant_id, "email": email},
+                )
+        database.dispose()
+
+    shop.arrive(
+        "shopify_orders",
+        order("o-ada", ADA, AS_OF - 9 * DAY),
+        order("o-eve", EVE, AS_OF - 8 * DAY),
+    )
+    yield
+    drawn = codes(shop)
+    draw(EVE, drawn[ADA])
+    yield
+    assert codes(shop) == {**drawn, EVE: "00000001"}
+    draw(EVE, drawn[EVE])
+    yield
+    assert codes(shop) == drawn
+    yield
+
+
 # the ninetieth day after the 2nd of April, when they were made in Sydney, is the 1st of July, which
 # ends there at the instant of the last build
 MADE = datetime(2026, 4, 2, tzinfo=UTC)
@@ -488,7 +531,7 @@ def winback(shop: Shop) -> Iterator[None]:
 
 
 STORIES: dict[str, Callable[[Shop], Iterator[None]]] = {
-    story.__name__: story for story in (rewards, merged, friends, gifts, winback)
+    story.__name__: story for story in (rewards, merged, friends, same_code, gifts, winback)
 }
 TENANTS = {
     name: Tenant(name, "Australia/Sydney", "EUR", "AU")

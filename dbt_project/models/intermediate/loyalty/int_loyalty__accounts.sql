@@ -76,6 +76,7 @@ final as (
                         coalesce(next_tiers.min_points, 0) - last_steps.lifetime_points_earned, 0
                     )
         end as points_to_next_tier,
+        members.drawn_code,
         members.joined_at
     from members
     -- every member has events

@@ -4,10 +4,6 @@ with tier_steps as (
     select * from {{ ref('int_loyalty__tier_steps') }}
 ),
 
-lots as (
-    select * from {{ ref('int_loyalty__lots') }}
-),
-
 -- At one instant points expire before anything else: a lot's last instant is not its own.
 all_changes as (
     select
@@ -19,8 +15,8 @@ all_changes as (
         event_type,
         source_id,
         order_id,
-        case when {{ is_redemption('event_type') }} then 0 else greatest(points, 0) end
-            as opened_points,
+        expires_at,
+        opened_points,
         case when {{ is_redemption('event_type') }} then -points else greatest(-points, 0) end
             as spent_points,
         null as expired_through
@@ -38,11 +34,14 @@ all_changes as (
         'expire' as event_type,
         event_type || ':' || source_id as source_id,
         null as order_id,
+        null as expires_at,
         0 as opened_points,
         0 as spent_points,
         points_through as expired_through
-    from lots
-    where {{ visible('expires_at') }}
+    from tier_steps
+    where
+        opened_points > 0
+        and {{ visible('expires_at') }}
 ),
 
 sums_until_now as (
@@ -55,6 +54,7 @@ sums_until_now as (
         event_type,
         source_id,
         order_id,
+        expires_at,
         spent_points,
         expired_through,
         row_number() over until_now as change_number,
@@ -147,6 +147,7 @@ nets as (
         event_type,
         source_id,
         order_id,
+        expires_at,
         spent_points,
         opened_through - spent_through - greatest(
             coalesce(
@@ -170,6 +171,7 @@ final as (
         event_type,
         source_id,
         order_id,
+        expires_at,
         net_after,
         coalesce(lag(net_after) over in_order, 0) as net_before,
         case

@@ -2,12 +2,28 @@
 
 -- A member's own code, and those of ids that turned out to be the same person: what was printed
 -- once goes on leading to its owner.
-with referral_codes as (
-    select * from {{ ref('int_loyalty__referral_codes') }}
+with members as (
+    select * from {{ ref('int_loyalty__members') }}
+),
+
+late_codes as (
+    select * from {{ ref('int_loyalty__late_codes') }}
 ),
 
 redirects as (
     select * from {{ ref('customer_redirects') }}
+),
+
+own_codes as (
+    select
+        members.tenant_id,
+        coalesce(late_codes.referral_code, members.drawn_code) as referral_code,
+        members.customer_id
+    from members
+    left join late_codes
+        on
+            members.tenant_id = late_codes.tenant_id
+            and members.customer_id = late_codes.customer_id
 ),
 
 hashed_ids as (
@@ -36,7 +52,7 @@ final as (
         tenant_id,
         referral_code,
         customer_id
-    from referral_codes
+    from own_codes
 
     union all
 
@@ -49,10 +65,10 @@ final as (
         former_codes.choice = 1
         and not exists (
             select 1
-            from referral_codes
+            from own_codes
             where
-                former_codes.tenant_id = referral_codes.tenant_id
-                and former_codes.referral_code = referral_codes.referral_code
+                former_codes.tenant_id = own_codes.tenant_id
+                and former_codes.referral_code = own_codes.referral_code
         )
 )
 

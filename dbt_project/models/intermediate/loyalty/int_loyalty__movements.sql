@@ -4,10 +4,6 @@ with balances as (
     select * from {{ ref('int_loyalty__balances') }}
 ),
 
-lots as (
-    select * from {{ ref('int_loyalty__lots') }}
-),
-
 referral_points as (
     select * from {{ ref('int_loyalty__referral_points') }}
 ),
@@ -24,6 +20,7 @@ movements_and_debts as (
         balances.event_number,
         balances.event_type,
         balances.source_id,
+        case when parts.part_order = 2 then balances.expires_at end as expires_at,
         parts.part_order,
         parts.movement_type,
         parts.reference_type,
@@ -77,15 +74,9 @@ final as (
         cast(sum(movements.points) over until_now as bigint) as balance_after,
         movements.reference_type,
         coalesce(referral_points.referral_id, movements.reference_id) as reference_id,
-        case when movements.part_order = 2 and movements.change_order = 2 then lots.expires_at end
-            as expires_at,
+        movements.expires_at,
         movements.occurred_at
     from movements_and_debts as movements
-    left join lots
-        on
-            movements.tenant_id = lots.tenant_id
-            and movements.customer_id = lots.customer_id
-            and movements.event_number = lots.event_number
     -- a referral is named by its own id, not by that of the friend's movement
     left join referral_points
         on

@@ -25,7 +25,9 @@
 -- Points depend on the tier held, and the tier on the points before: one step per event, taken for
 -- all customers at once. Step 0 is the customer before any event. The next events are read through
 -- an import of their own and one by one, so that each step looks them up in the index. What is
--- known of an event is carried along: nothing has to be joined to the steps afterwards.
+-- known of an event is carried along: nothing has to be joined to the steps afterwards. What gives
+-- points opens a lot; points that come back from an unused reward do not, for they return to the
+-- lots they came from.
 with recursive events as (
     select * from {{ ref('int_loyalty__events') }}
 ),
@@ -36,6 +38,10 @@ next_events as (
 
 tiers as (
     select * from {{ ref('int_loyalty__tiers') }}
+),
+
+tenant_settings as (
+    select * from {{ ref('int_tenants__settings') }}
 ),
 
 tiers_open_to_all as (
@@ -62,6 +68,8 @@ steps as (
         events.order_id,
         events.occurred_at,
         cast(0 as bigint) as points,
+        cast(0 as bigint) as opened_points,
+        cast(0 as bigint) as points_through,
         cast(0 as bigint) as lifetime_points_earned,
         events.lifetime_value,
         events.total_orders,
@@ -88,6 +96,8 @@ steps as (
         next_event.order_id,
         next_event.occurred_at,
         next_event.points,
+        opened.points as opened_points,
+        steps.points_through + opened.points as points_through,
         steps.lifetime_points_earned + next_event.earned_points as lifetime_points_earned,
         next_event.lifetime_value,
         next_event.total_orders,
@@ -130,6 +140,16 @@ steps as (
         order by next_events.event_number
         limit 1
     ) as next_event on true
+    cross join
+        lateral (
+            values
+            (
+                case
+                    when {{ is_redemption('next_event.event_type') }} then 0
+                    else greatest(next_event.points, 0)
+                end
+            )
+        ) as opened (points)
     left join lateral (
         select
             tiers.tier,
@@ -152,24 +172,40 @@ steps as (
     ) as reached on true
 ),
 
+-- Points expire the same calendar day so many months later (29 February becomes 28), at the end of
+-- that day in the tenant's zone.
 final as (
     select
-        tenant_id,
-        customer_id,
-        event_number,
-        event_type,
-        source_id,
-        order_id,
-        occurred_at,
-        points,
-        lifetime_points_earned,
-        lifetime_value,
-        total_orders,
-        tier,
-        tier_order,
-        previous_tier_order
+        steps.tenant_id,
+        steps.customer_id,
+        steps.event_number,
+        steps.event_type,
+        steps.source_id,
+        steps.order_id,
+        steps.occurred_at,
+        steps.points,
+        steps.opened_points,
+        steps.points_through,
+        case
+            when steps.opened_points > 0
+                then {{ end_of_day(
+                    'cast(' ~ dbt.dateadd(
+                        'month',
+                        'cast(tenant_settings.points_expiry_months as integer)',
+                        tenant_date('steps.occurred_at', 'tenant_settings.time_zone')
+                    ) ~ ' as date)',
+                    'tenant_settings.time_zone'
+                ) }}
+        end as expires_at,
+        steps.lifetime_points_earned,
+        steps.lifetime_value,
+        steps.total_orders,
+        steps.tier,
+        steps.tier_order,
+        steps.previous_tier_order
     from steps
-    where event_number > 0
+    inner join tenant_settings on steps.tenant_id = tenant_settings.tenant_id
+    where steps.event_number > 0
 )
 
 select * from final

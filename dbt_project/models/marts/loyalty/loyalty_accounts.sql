@@ -1,5 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'customer_id'],
+    meta={'within': 'int_loyalty__touched'},
     indexes=[
         {'columns': ['tenant_id', 'tier']},
         {'columns': ['tenant_id', 'referral_code'], 'unique': true},
@@ -10,8 +11,12 @@ with accounts as (
     select * from {{ ref('int_loyalty__accounts') }}
 ),
 
-referral_codes as (
-    select * from {{ ref('int_loyalty__referral_codes') }}
+touched as (
+    select * from {{ ref('int_loyalty__touched') }}
+),
+
+late_codes as (
+    select * from {{ ref('int_loyalty__late_codes') }}
 ),
 
 tenant_settings as (
@@ -31,15 +36,19 @@ final as (
         accounts.tier_achieved_at,
         accounts.next_tier,
         accounts.points_to_next_tier,
-        referral_codes.referral_code,
+        coalesce(late_codes.referral_code, accounts.drawn_code) as referral_code,
         accounts.joined_at,
         tenant_settings.currency
     from accounts
-    -- every member has a code, every tenant settings
-    inner join referral_codes
+    inner join touched
         on
-            accounts.tenant_id = referral_codes.tenant_id
-            and accounts.customer_id = referral_codes.customer_id
+            accounts.tenant_id = touched.tenant_id
+            and accounts.customer_id = touched.customer_id
+    left join late_codes
+        on
+            accounts.tenant_id = late_codes.tenant_id
+            and accounts.customer_id = late_codes.customer_id
+    -- every tenant has settings
     inner join tenant_settings on accounts.tenant_id = tenant_settings.tenant_id
 )
 

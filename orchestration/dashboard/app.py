@@ -28,7 +28,8 @@ from orchestration.dashboard.access import (
     scope_of,
 )
 from orchestration.dashboard.formats import Look, in_words
-from orchestration.dashboard.panels import PAGES_DIR, Broken, Page, load_pages
+from orchestration.dashboard.paging import Turned
+from orchestration.dashboard.panels import PAGES_DIR, Broken, Page, Panel, load_pages
 from orchestration.dashboard.reading import (
     LastBuild,
     Unanswered,
@@ -155,7 +156,12 @@ class Dashboard:
             for page in self.pages.values():
                 for panel in page.panels:
                     view = answer_panel(
-                        connection, panel, visit.parameters(found), visit.look, visit.root
+                        connection,
+                        panel,
+                        visit.parameters(found),
+                        visit.look,
+                        visit.root,
+                        Turned(visit.root, {}),
                     )
                     if view.cause and not isinstance(panel, Broken):
                         faults.append(f"{page.name}, {view.title}: {view.cause}")
@@ -188,12 +194,20 @@ class Visit:
             "customer_id": customer_id,
         }
 
-    def render(self, template: str, place: str, build: LastBuild | None, **values: Any) -> Response:
+    def render(
+        self,
+        template: str,
+        place: str,
+        build: LastBuild | None,
+        status: int = 200,
+        **values: Any,
+    ) -> Response:
         """A page of this tenant; `place` is the page that the navigation marks."""
         tenants = self.dashboard.tenants()
         visible = [one for one in tenants.values() if self.session.opens(one.tenant_id)]
         return self.dashboard.render(
             template,
+            status,
             tenant=self.tenant,
             tenants=visible,
             root=self.root,
@@ -362,30 +376,53 @@ def _page(request: Request, visit: Visit) -> Response:
     page = visit.dashboard.pages.get(request.path_params["page"])
     if page is None or page.order is None:
         raise HTTPException(404)
-    return show_page(visit, page)
-
-
-def show_page(visit: Visit, page: Page) -> Response:
-    """A declared page with the answers to its panels."""
     with reading_for(visit.dashboard.database, visit.tenant.tenant_id) as connection:
         build = find_build(connection)
-        panels = []
-        if build is not None:
-            panels = [
-                answer_panel(connection, panel, visit.parameters(build), visit.look, visit.root)
-                for panel in page.panels
-            ]
-    log_causes(page, panels)
-    return visit.render("page.html", page.name, build, page=page, panels=panels)
+        turned = read_turned(page, f"{visit.root}/{page.name}", request)
+        panels = [] if build is None else answer_page(connection, page, visit, build, turned)
+    return show_page(visit, "page.html", page.name, build, page, panels)
 
 
-def log_causes(page: Page, panels: Sequence[PanelView]) -> None:
-    """Write down why a page or its panels cannot be shown."""
+def read_turned(page: Page, path: str, request: Request) -> Turned:
+    """How far the address turns the lists of a page; what else it says is left out."""
+    keys = {panel.key for panel in page.panels if isinstance(panel, Panel) and panel.page_by}
+    asked = request.query_params
+    return Turned(path, {key: asked[key] for key in sorted(keys) if asked.get(key)})
+
+
+def answer_page(
+    connection: sqlalchemy.Connection,
+    page: Page,
+    visit: Visit,
+    build: LastBuild,
+    turned: Turned,
+    customer_id: str = "",
+) -> list[PanelView]:
+    """The answers to the panels of a page, about a customer where it is theirs."""
+    parameters = visit.parameters(build, customer_id)
+    return [
+        answer_panel(connection, panel, parameters, visit.look, visit.root, turned)
+        for panel in page.panels
+    ]
+
+
+def show_page(
+    visit: Visit,
+    template: str,
+    place: str,
+    build: LastBuild | None,
+    page: Page,
+    panels: Sequence[PanelView],
+    **values: Any,
+) -> Response:
+    """A declared page with its panels; the log hears why it or a panel cannot be shown."""
     if page.fault:
         log.warning("%s", page.fault)
     for panel in panels:
         if panel.cause:
             log.warning("%s, %s: %s", page.name, panel.title, panel.cause)
+    status = 400 if any(panel.is_astray for panel in panels) else 200
+    return visit.render(template, place, build, status, page=page, panels=panels, **values)
 
 
 def find_build(connection: sqlalchemy.Connection) -> LastBuild | None:

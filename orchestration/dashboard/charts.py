@@ -6,6 +6,7 @@ dark. Lengths are in pixels of the drawing, whose width the caller gives.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -63,22 +64,30 @@ def cut(text: str, width: float) -> str:
 
 
 def bar(drawing: Drawing, labels: Sequence[str], values: Sequence[Number], shown: Shown) -> Markup:
-    """Horizontal bars from a common zero, each with its label and value."""
-    left = _label_room(labels, drawing.width)
-    right = max((len(shown(value)) for value in values), default=1) * LETTER + 8
+    """Horizontal bars from a common zero, each with its value, and its label beside or above it."""
+    room = _label_room(labels, drawing.width)
+    is_above = _longest(labels) * LETTER > room - 8
+    left = 1.0 if is_above else room
+    above = LINE + 2 if is_above else 0
+    right = _longest([shown(value) for value in values]) * LETTER + 8
     ticks = nice_ticks(max(values, default=0))
     plot = drawing.width - left - right
-    bottom = len(labels) * (BAR + GAP)
+    bottom = len(labels) * (BAR + GAP + above)
     parts = []
     for tick in ticks:
         x = left + plot * tick / ticks[-1]
         parts.append(_line(x, 0, x, bottom, "axis" if tick == 0 else "grid"))
         if drawing.width > 400 or tick in (ticks[0], ticks[-1]):
-            parts.append(_text(x, bottom + LINE, shown(tick), "tick", "middle"))
+            anchor = "start" if is_above and tick == 0 else "middle"
+            parts.append(_text(x, bottom + LINE, _tick(tick, shown), "tick", anchor))
     for index, (label, value) in enumerate(zip(labels, values, strict=True)):
-        y = index * (BAR + GAP) + GAP / 2
+        y = index * (BAR + GAP + above) + GAP / 2 + above
         length = plot * max(0.0, float(value)) / ticks[-1]
-        parts.append(_text(left - 8, y + BAR - 5, cut(label, left - 8), "label", "end", full=label))
+        if is_above:
+            words = cut(label, drawing.width)
+            parts.append(_text(left + 4, y - 4, words, "label", full=label))
+        else:
+            parts.append(_text(left - 8, y + BAR - 5, label, "label", "end"))
         parts.append(_rectangle(left, y, length, BAR, "series-1", f"{label}: {shown(value)}"))
         parts.append(_text(left + length + 6, y + BAR - 5, shown(value), "value"))
     return _svg(drawing, bottom + LINE + 6, parts)
@@ -219,7 +228,7 @@ class _Frame:
         self, drawing: Drawing, ticks: list[float], shown: Shown, labels: Sequence[str]
     ) -> None:
         self.ticks, self.shown = ticks, shown
-        self.left = max(len(shown(tick)) for tick in ticks) * LETTER + 10
+        self.left = max(len(_tick(tick, shown)) for tick in ticks) * LETTER + 10
         # the last label stands below the middle of its slot and may need room at the right
         slot = (drawing.width - self.left) / max(1, len(labels))
         last = len(labels[-1]) * LETTER if labels else 0.0
@@ -238,7 +247,7 @@ class _Frame:
         for tick in self.ticks:
             y = self.y(tick)
             parts.append(_line(self.left, y, self.right, y, "axis" if tick == 0 else "grid"))
-            parts.append(_text(self.left - 6, y + 4, self.shown(tick), "tick", "end"))
+            parts.append(_text(self.left - 6, y + 4, _tick(tick, self.shown), "tick", "end"))
         return parts
 
     def labels(self, labels: Sequence[str], slot: float) -> list[Markup]:
@@ -255,9 +264,17 @@ class _Frame:
         return parts[::-1]
 
 
+def _tick(tick: float, shown: Shown) -> str:
+    """A number of an axis, without a decimal that says nothing."""
+    return re.sub(r"\.0(?![0-9])", "", shown(tick))
+
+
 def _label_room(labels: Sequence[str], width: int) -> float:
-    longest = max((len(label) for label in labels), default=1)
-    return min(longest * LETTER + 12, width * 0.36)
+    return min(_longest(labels) * LETTER + 12, width * 0.36)
+
+
+def _longest(texts: Sequence[str]) -> int:
+    return max((len(text) for text in texts), default=1)
 
 
 def _colour(number: int) -> str:

@@ -35,9 +35,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from orchestration.dashboard import app as pages
+from orchestration.dashboard.paging import NO_PLACE, read_place, write_place
 from orchestration.dashboard.panels import Column
 from orchestration.dashboard.reading import Row, Unanswered, ask, explain, reading_for
-from orchestration.dashboard.views import answer_panel, show_cell
+from orchestration.dashboard.views import show_cell
 from orchestration.ingest.tenants import Tenant
 
 if TYPE_CHECKING:
@@ -159,6 +160,8 @@ class Wanted:
     sort: str
     after: tuple[Any, str] | None = None
     """The value of the order's column in the last row seen, and its customer_id."""
+    is_astray: bool = False
+    """Whether the last row seen is named by what cannot be one."""
 
     def address(self, **more: str) -> str:
         """The query string that asks for this."""
@@ -170,6 +173,8 @@ def read_wanted(parameters: Mapping[str, str]) -> Wanted:
     """What a query string asks for; what it does not know is left out."""
     sort = parameters.get("sort", "")
     sort = sort if sort in SORTS else "value"
+    place = parameters.get("after", "")
+    after = _read_after(place, SORTS[sort])
     return Wanted(
         query=" ".join(printable(parameters.get("q", ""))[:LONGEST_QUERY].split()),
         filters={
@@ -178,14 +183,15 @@ def read_wanted(parameters: Mapping[str, str]) -> Wanted:
             if parameters.get(name)
         },
         sort=sort,
-        after=_read_after(printable(parameters.get("after", "")), SORTS[sort]),
+        after=after,
+        is_astray=bool(place) and after is None,
     )
 
 
 def _read_after(text: str, sort: Sort) -> tuple[Any, str] | None:
-    value, _, customer_id = text.rpartition("~")
+    place = read_place(text, 2)
     try:
-        return (sort.read(value), customer_id) if value and customer_id else None
+        return (sort.read(place[0]), place[1]) if place else None
     except (ValueError, ArithmeticError):
         return None
 
@@ -318,12 +324,13 @@ def search(request: Request, visit: Visit) -> Response:
     wanted = read_wanted(request.query_params)
     if CUSTOMER_ID.fullmatch(wanted.query.lower()):
         return RedirectResponse(f"{visit.root}/customers/{wanted.query.lower()}", 303)
-    problem, shown, rows = None, [], []
+    problem, rows = NO_PLACE if wanted.is_astray else None, []
     choices: dict[str, list[str]] = {}
     with reading_for(visit.dashboard.database, visit.tenant.tenant_id) as connection:
         build = pages.find_build(connection)
         if build is not None:
             choices = filter_choices(connection)
+        if build is not None and not wanted.is_astray:
             try:
                 query = prepare(connection, wanted, visit.tenant.phone_region)
                 found = connection.execute(query.limit(PAGE_ROWS + 1)).mappings()
@@ -334,13 +341,13 @@ def search(request: Request, visit: Visit) -> Response:
     following = None
     if len(rows) > PAGE_ROWS:
         last = shown[-1]
-        key = last[SORTS[wanted.sort].column]
-        key = key.isoformat() if isinstance(key, datetime) else key
-        following = wanted.address(after=f"{key}~{last['customer_id']}")
+        place = write_place([last[SORTS[wanted.sort].column], last["customer_id"]])
+        following = wanted.address(after=place)
     return visit.render(
         "customers.html",
         "customers",
         build,
+        400 if wanted.is_astray else 200,
         wanted=wanted,
         sorts=SORTS,
         choices=choices,
@@ -381,15 +388,10 @@ def person(request: Request, visit: Visit) -> Response:
             if now is None:
                 raise HTTPException(404)
             return RedirectResponse(f"{visit.root}/customers/{now['customer_id']}", 303)
-        panels = [
-            answer_panel(
-                connection, panel, visit.parameters(build, customer_id), visit.look, visit.root
-            )
-            for panel in page.panels
-        ]
-    pages.log_causes(page, panels)
-    return visit.render(
-        "customer.html", "customers", build, page=page, panels=panels, customer=named(row)
+        turned = pages.read_turned(page, f"{visit.root}/customers/{customer_id}", request)
+        panels = pages.answer_page(connection, page, visit, build, turned, customer_id)
+    return pages.show_page(
+        visit, "customer.html", "customers", build, page, panels, customer=named(row)
     )
 
 
@@ -403,6 +405,8 @@ def _one(
 def export(request: Request, visit: Visit) -> Response:
     """The customers asked for as a CSV file, written while it is read."""
     wanted = read_wanted(request.query_params)
+    if wanted.is_astray:
+        return visit.dashboard.say(400, "There is nothing to export", NO_PLACE)
     lines = export_lines(visit.dashboard.database, visit.tenant, wanted)
     try:
         beginning = next(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -64,21 +65,19 @@ def _percent(value: Any, _look: Look, _currency: str | None) -> str:
 
 
 def _money(value: Any, look: Look, currency: str | None) -> str:
-    from babel.numbers import format_currency
-
-    return format_currency(Decimal(value), currency or look.currency, locale="en")
+    return _currency(value, currency or look.currency)
 
 
 def _whole_money(value: Any, look: Look, currency: str | None) -> str:
+    return _currency(value, currency or look.currency, format="¤#,##0", currency_digits=False)
+
+
+def _currency(value: Any, currency: str, **more: Any) -> str:
     from babel.numbers import format_currency
 
-    return format_currency(
-        Decimal(value),
-        currency or look.currency,
-        format="¤#,##0",
-        locale="en",
-        currency_digits=False,
-    )
+    text = format_currency(Decimal(value), currency, locale="en", **more)
+    # a currency without a sign of its own is written out: GHS 12.50
+    return re.sub(r"(?<=[A-Z]{3})(?=[0-9])", "\N{NO-BREAK SPACE}", text)
 
 
 def _instant(value: datetime, look: Look, _currency: str | None) -> str:

@@ -35,6 +35,12 @@ WIDTHS = ("half", "full")
 PARAMETERS = ("customer_id", "as_of", "time_zone", "rows")
 ROWS, MOST_ROWS = 100, 2_000
 
+KNOWN = {
+    *("title", "question", "kind", "sql", "columns", "chart", "width", "empty"),
+    *("rows", "page_by", "descending"),
+}
+
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 
 
@@ -76,7 +82,8 @@ class Panel:
     """A question, the query that answers it, and how the answer is shown.
 
     `rows` is how many are shown of a query that asks for `:rows`, which is one more, to tell
-    whether there are others.
+    whether there are others. With `page_by` the query has neither order nor limit: these columns,
+    which are never null and together tell every row from the others, order it, `rows` to a page.
     """
 
     key: str
@@ -89,6 +96,8 @@ class Panel:
     width: str
     empty: str
     rows: int = ROWS
+    page_by: tuple[str, ...] = ()
+    descending: bool = False
 
     def column(self, role: str) -> Column:
         """The column that plays this part in the chart."""
@@ -96,7 +105,7 @@ class Panel:
 
     def needed_columns(self) -> set[str]:
         """What the query must return."""
-        needed = {column.name for column in self.columns}
+        needed = {column.name for column in self.columns} | set(self.page_by)
         for column in self.columns:
             needed |= column.link_columns() | ({column.currency} if column.currency else set())
         return needed
@@ -170,8 +179,7 @@ def load_panel(declared: Any, number: int, file: Path) -> Panel | Broken:
 
 
 def _panel(declared: Mapping[str, Any], key: str, place: str, folder: Path) -> Panel:
-    known = {"title", "question", "kind", "sql", "columns", "chart", "width", "empty", "rows"}
-    _refuse_unknown(declared, known, place)
+    _refuse_unknown(declared, KNOWN, place)
     kind = _one_of(declared, "kind", tuple(ROLES), place)
     columns = tuple(
         _column(one, f"{place} column {number}")
@@ -188,7 +196,11 @@ def _panel(declared: Mapping[str, Any], key: str, place: str, folder: Path) -> P
         width=_one_of({"width": "half"} | dict(declared), "width", WIDTHS, place),
         empty=str(declared.get("empty", "Nothing to show yet.")),
         rows=_whole(declared, "rows", place),
+        page_by=_page_by(declared, kind, place),
+        descending=_flag(declared, "descending", place),
     )
+    if panel.page_by and "rows" in panel.parameters():
+        raise PanelError(f"{place}: with page_by the query has neither order by nor limit")
     unknown = panel.parameters() - set(PARAMETERS)
     if unknown:
         raise PanelError(
@@ -261,6 +273,24 @@ def _whole(declared: Mapping[str, Any], name: str, place: str) -> int:
     value = declared.get(name, ROWS)
     if not isinstance(value, int) or not 0 < value < MOST_ROWS:
         raise PanelError(f"{place}: {name} must be a whole number below {MOST_ROWS}")
+    return value
+
+
+def _page_by(declared: Mapping[str, Any], kind: str, place: str) -> tuple[str, ...]:
+    if "page_by" not in declared:
+        return ()
+    names = _list(declared, "page_by", place)
+    if kind != "table":
+        raise PanelError(f"{place}: page_by is for tables, not for the kind {kind}")
+    if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
+        raise PanelError(f"{place}: page_by must list names of columns of the query")
+    return tuple(names)
+
+
+def _flag(declared: Mapping[str, Any], name: str, place: str) -> bool:
+    value = declared.get(name, False)
+    if not isinstance(value, bool):
+        raise PanelError(f"{place}: {name} must be true or false")
     return value
 
 

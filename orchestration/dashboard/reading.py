@@ -33,6 +33,8 @@ class Unanswered:
 
     words: str
     cause: str
+    is_bad_value: bool = False
+    """Whether a value is none of its type, such as a place in a list that somebody made up."""
 
 
 @dataclass(frozen=True)
@@ -122,5 +124,7 @@ def explain(error: sqlalchemy.exc.DBAPIError) -> Unanswered:
             "The answer took too long and was stopped. Try again when no build is running.", cause
         )
     return Unanswered(
-        "This question could not be asked. The log of the dashboard names the cause.", cause
+        "This question could not be asked. The log of the dashboard names the cause.",
+        cause,
+        is_bad_value=(state or "").startswith("22"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from orchestration.dashboard import charts
 from orchestration.dashboard.charts import Drawing, Number, Series
 from orchestration.dashboard.formats import Look
+from orchestration.dashboard.paging import NO_PLACE, Turned, page_query, read_place, write_place
 from orchestration.dashboard.panels import CHARTS, MOST_ROWS, Broken, Column, Panel
 from orchestration.dashboard.reading import Row, Unanswered, ask
 
@@ -58,6 +59,13 @@ class PanelView:
     drawings: Sequence[tuple[str, Markup]] = ()
     legend: Sequence[str] = ()
     is_cut: bool = False
+    is_paged: bool = False
+    following: str | None = None
+    """The address of the page with the rows after these."""
+    beginning: str | None = None
+    """The address of the page with the first rows, unless these are they."""
+    is_astray: bool = False
+    """Whether the address names no place in this list."""
 
 
 def answer_panel(
@@ -66,30 +74,65 @@ def answer_panel(
     parameters: Mapping[str, Any],
     look: Look,
     root: str,
+    turned: Turned,
 ) -> PanelView:
     """Ask a panel's query and show the answer, or say what happened.
 
     Args:
         parameters: values for whatever names the query wants.
         root: the address of the tenant's pages, below which links lead.
+        turned: which of the panel's pages is asked for.
     """
     if isinstance(panel, Broken):
         return PanelView("", panel.title, "", "broken", "half", BROKEN, panel.cause)
     known = {**parameters, "rows": panel.rows + 1}
     wanted = {name: known[name] for name in panel.parameters()}
-    answer = ask(connection, panel.sql, wanted)
+    query, place = panel.sql, turned.places.get(panel.key) if panel.page_by else None
+    if panel.page_by:
+        after = read_place(place, len(panel.page_by)) if place else []
+        if after is None:
+            return _astray(panel, turned)
+        query = page_query(panel.sql, panel.page_by, panel.descending, begins=not after)
+        wanted |= {"rows": panel.rows + 1}
+        wanted |= {f"after_{number}": value for number, value in enumerate(after)}
+    answer = ask(connection, query, wanted)
     if isinstance(answer, Unanswered):
+        if place and answer.is_bad_value:
+            return _astray(panel, turned)
         return _said(panel, answer.words, answer.cause)
     names, rows = answer
     missing = sorted(panel.needed_columns() - set(names))
     if missing:
         return _said(panel, BROKEN, f"the query of {panel.title} has no column {missing[0]}")
-    return show_panel(panel, rows, look, root)
+    view = show_panel(panel, rows, look, root)
+    return _turn(panel, view, rows, turned) if panel.page_by else view
+
+
+def _turn(panel: Panel, view: PanelView, rows: Sequence[Row], turned: Turned) -> PanelView:
+    """The panel with the ways to its other pages."""
+    is_further = bool(turned.places.get(panel.key))
+    following = None
+    if view.is_cut:
+        last = rows[panel.rows - 1]
+        following = turned.address(panel.key, write_place(last[key] for key in panel.page_by))
+    return replace(
+        view,
+        is_paged=True,
+        empty="There is nothing further down." if is_further else view.empty,
+        following=following,
+        beginning=turned.address(panel.key, "") if is_further else None,
+    )
+
+
+def _astray(panel: Panel, turned: Turned) -> PanelView:
+    beginning = turned.address(panel.key, "")
+    return replace(_said(panel, NO_PLACE), beginning=beginning, is_astray=True)
 
 
 def show_panel(panel: Panel, rows: Sequence[Row], look: Look, root: str) -> PanelView:
     """Show rows as the panel declares it."""
-    most = panel.rows if "rows" in panel.parameters() else MOST_ROWS - 1
+    is_limited = panel.page_by or "rows" in panel.parameters()
+    most = panel.rows if is_limited else MOST_ROWS - 1
     rows, more = rows[:most], len(rows) > most
     drawings: Sequence[tuple[str, Markup]] = ()
     legend: Sequence[str] = ()
@@ -125,7 +168,7 @@ def show_cell(column: Column, row: Row, look: Look, root: str) -> Cell:
     return Cell(shown, column.kind, href)
 
 
-def _said(panel: Panel, words: str, cause: str) -> PanelView:
+def _said(panel: Panel, words: str, cause: str | None = None) -> PanelView:
     return PanelView(panel.key, panel.title, panel.question, panel.kind, panel.width, words, cause)
 
 

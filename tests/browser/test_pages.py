@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from orchestration.dashboard.panels import load_pages
+from orchestration.settings import Settings
+from orchestration.warehouse.database import engine
 
 from .conftest import NARROW, WIDE, Opened
 
@@ -125,6 +128,59 @@ def test_a_session_from_the_login_to_the_logout(browser: Browser, address: str, 
     page.wait_for_url(f"{address}/login")
     page.goto(f"{address}/t/bluegum/customers")
     page.wait_for_url(f"{address}/login")
+    context.close()
+
+
+@pytest.fixture
+def long_timeline(served: tuple[Settings, str]) -> Iterator[None]:
+    """Three pages of a timeline for the sample's main character."""
+    mara = (
+        "customer_id = (select customer_id from marts.customer_identities where "
+        "tenant_id = 'aurora' and identifier = 'mara.lindqvist@example.com')"
+    )
+    database = engine(served[0])
+    with database.begin() as connection:
+        connection.exec_driver_sql(
+            "insert into marts.customer_activity_timeline "
+            "(tenant_id, customer_id, activity_id, activity_type, occurred_at, source, source_id, "
+            "title) "
+            "select tenant_id, customer_id, 'long-' || number, activity_type, "
+            "timestamptz '2025-01-01', source, source_id, 'Long ago' "
+            "from (select * from marts.customer_activity_timeline "
+            f"where {mara} limit 1) as one cross join generate_series(1, 200) as number"
+        )
+    yield
+    with database.begin() as connection:
+        connection.exec_driver_sql(
+            "delete from marts.customer_activity_timeline where activity_id like 'long-%%'"
+        )
+    database.dispose()
+
+
+def test_a_long_list_is_turned_by_the_keyboard_without_scripts(
+    browser: Browser, address: str, login: str, long_timeline: None
+) -> None:
+    """Prevents: a next page that needs a script or a mouse, or throws readers to the top."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(login)
+    visit(page, address, "customer")
+    timeline = page.get_by_role("region", name="Timeline", exact=True)
+    seen = [timeline.get_by_role("row").count()]
+    while (following := page.get_by_role("link", name="Next page of Timeline")).count():
+        target = following.get_attribute("href")
+        following.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{address}{target}")
+        expect(timeline.get_by_role("heading", name="Timeline")).to_be_in_viewport()
+        # who turns the page by keyboard goes on there
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("region", name="Timeline, table")).to_be_focused()
+        seen.append(timeline.get_by_role("row").count())
+    assert len(seen) > 2
+    page.get_by_role("link", name="First page of Timeline").click()
+    page.wait_for_url(re.compile("/customers/[0-9a-f]{32}#panel-"))
+    assert timeline.get_by_role("row").count() == seen[0]
     context.close()
 
 

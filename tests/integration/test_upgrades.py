@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 
 from orchestration.ingest.load import load_landing
 from orchestration.sample.generate import generate
-from orchestration.settings import get_settings
+from orchestration.settings import Settings, get_settings
 from orchestration.transform import transform
 from orchestration.warehouse import database as warehouse
 from orchestration.warehouse.builds import building, parse_as_of
@@ -305,3 +305,37 @@ def test_the_oldest_warehouse_loads_and_builds_on(
     assert loads > 0
     assert kept == 1
     assert customers >= CUSTOMERS
+
+
+INDEXES = """
+    select
+        tables.oid::regclass::text, indexes.indisunique,
+        split_part(pg_get_indexdef(indexes.indexrelid), ' USING ', 2), indexes.indexrelid::regclass
+    from pg_class as tables
+    inner join pg_index as indexes on tables.oid = indexes.indrelid
+    where tables.relnamespace in ('marts'::regnamespace, 'sync'::regnamespace)
+"""
+
+
+def test_a_build_makes_the_indexes_that_an_older_release_did_not_declare(built: Settings) -> None:
+    """Prevents: a warehouse that stays slow after an upgrade, until somebody makes it anew; and a
+    build that makes the same index again each time, or waits for readers."""
+    database = warehouse.engine(built)
+
+    def indexes() -> list[tuple[object, ...]]:
+        with database.connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(INDEXES)]
+
+    declared = indexes()
+    forms = sorted(index[:3] for index in declared)
+    assert any("text_pattern_ops" in str(form) for _, _, form in forms)
+    assert any(is_unique for _, is_unique, _ in forms)
+    with database.begin() as connection:
+        for *_, name in declared:
+            connection.exec_driver_sql(f"drop index {name}")
+    with database.begin() as reader:
+        reader.exec_driver_sql("select * from marts.customers limit 1")
+        for _ in range(2):
+            transform(built, parse_as_of(SAMPLE_AS_OF), select=["tenants"]).require_success()
+            assert sorted(index[:3] for index in indexes()) == forms
+    database.dispose()

@@ -135,6 +135,20 @@ def test_shades_grow_with_the_share() -> None:
     assert shades[-1] == heat_step(1.7) == charts.HEAT_STEPS
 
 
+@pytest.mark.parametrize(("width", "is_above"), [(340, True), (520, False)])
+def test_a_label_stands_whole_beside_or_above_its_bar(width: int, is_above: bool) -> None:
+    """Prevents: reasons on a phone of which only the first word is left."""
+    labels, values = ["Lifetime value too low", "Email suppressed"], [71, 3]
+    tree = parsed(charts.bar(drawing(width), labels, values, shown))
+    texts = {text.text: text for text in tree.iter(f"{SVG}text")}
+    first = rectangles(charts.bar(drawing(width), labels, values, shown))[0]
+    assert set(labels) <= set(texts)
+    label = texts[labels[0]]
+    assert (float(label.attrib["y"]) < length(first, "y")) is is_above
+    assert (float(label.attrib["x"]) < length(first, "x")) is not is_above
+    assert len(labels[0]) * charts.LETTER < width
+
+
 def test_a_long_label_is_cut() -> None:
     """Prevents: a label that runs over its bar."""
     assert cut("a" * 50, 72) == "a" * 9 + "…"

@@ -66,6 +66,9 @@ def test_what_is_unknown_is_left_out() -> None:
 def test_a_page_begins_after_the_last_row_seen(sort: str, key: str, value: object) -> None:
     """Prevents: pages that skip or repeat people, because the key was read as text."""
     assert read_wanted({"sort": sort, "after": f"{key}~abc"}).after == (value, "abc")
+    for astray in (key, f"{key}~", "~abc", "some~abc"):
+        wanted = read_wanted({"sort": sort, "after": astray})
+        assert (wanted.after, wanted.is_astray) == (None, True)
 
 
 def str_and_values(query: Select[Any]) -> tuple[str, set[Any]]:

@@ -41,6 +41,8 @@ def test_values_read_as_the_tenant_writes_them(value: Any, form: str, shown: str
 def test_amounts_of_another_currency_keep_it() -> None:
     """Prevents: dollars that are shown as euros."""
     assert BERLIN.show(Decimal("7"), "money", "AUD") == "A$7.00"
+    assert BERLIN.show(Decimal("-7"), "money", "GHS") == "-GHS\N{NO-BREAK SPACE}7.00"
+    assert BERLIN.show(Decimal("7000"), "whole_money", "GHS") == "GHS\N{NO-BREAK SPACE}7,000"
     assert Look("JPY", "Asia/Tokyo").show(Decimal("700"), "money") == "¥700"
 
 

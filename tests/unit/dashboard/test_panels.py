@@ -29,11 +29,13 @@ GOOD = {
     ],
     "chart": {"label": "stage", "value": "people"},
 }
+TABLE: dict[str, object] = {"kind": "table", "chart": {}}
 
 
 def page_with(folder: Path, *panels: object, **more: object) -> Path:
     """A page of these panels, with a query beside it."""
     (folder / "good.sql").write_text("select stage, people from marts.somewhere")
+    (folder / "cut.sql").write_text("select stage, people from marts.somewhere limit :rows")
     file = folder / "some_page.yml"
     declared = {"title": "Some page", "question": "What?", "order": 1, "panels": list(panels)}
     file.write_text(yaml.safe_dump(declared | more))
@@ -83,6 +85,11 @@ def test_no_query_names_a_tenant() -> None:
         ({"title": ""}, "title is missing"),
         ({"width": "third"}, "width is third"),
         ({"rows": "many"}, "rows must be a whole number"),
+        ({"page_by": ["stage"]}, "page_by is for tables, not for the kind bar"),
+        ({"page_by": "stage"}, "page_by must be a list"),
+        (TABLE | {"page_by": ["stage desc"]}, "page_by must list names of columns"),
+        (TABLE | {"page_by": ["stage"], "descending": "yes"}, "descending must be true or false"),
+        (TABLE | {"page_by": ["stage"], "sql": "cut.sql"}, "neither order by nor limit"),
     ],
 )
 def test_a_broken_panel_says_why_and_leaves_the_others(

@@ -2,8 +2,7 @@ select
     identifier_type,
     identifier,
     is_primary,
-    seen_count
+    seen_count,
+    not is_primary as is_other
 from marts.customer_identities
 where customer_id = :customer_id
-order by is_primary desc, identifier_type, identifier
-limit :rows

@@ -4,8 +4,7 @@ select
     status,
     gross_amount,
     net_amount,
-    currency
+    currency,
+    order_id
 from marts.orders
 where customer_id = :customer_id
-order by ordered_at desc, order_id desc
-limit :rows

@@ -3,8 +3,7 @@ select
     transaction_type,
     points,
     balance_after,
-    expires_at
+    expires_at,
+    transaction_number
 from marts.points_transactions
 where customer_id = :customer_id
-order by transaction_number desc
-limit :rows

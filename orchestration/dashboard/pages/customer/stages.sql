@@ -2,8 +2,7 @@ select
     transitioned_at,
     from_stage,
     to_stage,
-    trigger_type
+    trigger_type,
+    transition_id
 from marts.stage_transitions
 where customer_id = :customer_id
-order by transitioned_at desc, transition_id desc
-limit :rows

@@ -4,8 +4,7 @@ select
     title,
     source,
     amount,
-    currency
+    currency,
+    activity_id
 from marts.customer_activity_timeline
 where customer_id = :customer_id
-order by occurred_at desc, activity_id desc
-limit :rows

@@ -13,13 +13,20 @@ buyers_who_return as (
     where step = 'repeat'
 ),
 
+beginnings as (
+    select
+        date_trunc('month', cast(:as_of as timestamptz) at time zone :time_zone)
+        at time zone :time_zone as month_at,
+        cast(:as_of as timestamptz) - interval '30' day as days_at
+),
+
 newcomers as (
-    select count(*) as customers
+    select
+        count(*) filter (where customers.first_seen_at >= beginnings.month_at) as this_month,
+        count(*) filter (where customers.first_seen_at >= beginnings.days_at) as in_30_days
     from marts.customers
-    where
-        first_seen_at
-        >= date_trunc('month', cast(:as_of as timestamptz) at time zone :time_zone)
-        at time zone :time_zone
+    cross join beginnings
+    where customers.first_seen_at >= least(beginnings.month_at, beginnings.days_at)
 ),
 
 revenue as (
@@ -30,7 +37,8 @@ revenue as (
 select
     everybody.customers,
     buyers_who_return.repeat_rate,
-    newcomers.customers as new_this_month,
+    newcomers.this_month as new_this_month,
+    newcomers.in_30_days as new_in_30_days,
     everybody.average_lifetime_value,
     revenue.net_amount as revenue_amount
 from everybody

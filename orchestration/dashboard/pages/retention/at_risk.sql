@@ -1,8 +1,10 @@
 select
+    tenant_id,
     customer_id,
     coalesce(nullif(concat_ws(' ', first_name, last_name), ''), email, phone, 'Somebody')
         as customer,
     email,
+    stage,
     stage_since,
     last_purchase_at,
     total_orders,
@@ -10,5 +12,3 @@ select
     email_subscribed
 from marts.customers
 where stage = 'at_risk'
-order by tenant_id desc, stage desc, lifetime_value desc, customer_id desc
-limit :rows

@@ -1,5 +1,6 @@
 with counted as (
     select
+        sum(targeted_count) as targeted,
         sum(pending_count) as pending,
         sum(skipped_count) as skipped,
         sum(sent_count) as sent,
@@ -29,4 +30,5 @@ cross join
         (8, 'skipped', counted.skipped),
         (9, 'held_out', counted.held_out)
     ) as outcomes (place, outcome, recipients)
+where counted.targeted > 0
 order by outcomes.place

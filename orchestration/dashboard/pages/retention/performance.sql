@@ -12,4 +12,5 @@ select
     lift_high_rate,
     recovered_amount
 from marts.winback_performance
+where targeted_count > 0
 order by targeted_count desc, campaign_name, campaign_id

@@ -232,17 +232,19 @@ def count_query(beginnings: Sequence[str]) -> Select[Any]:
 
 
 def list_query(
-    wanted: Wanted, words: Sequence[Sequence[str]], counts: Sequence[int]
+    wanted: Wanted, words: Sequence[Sequence[str]], counts: Sequence[int], rows: int | None = None
 ) -> Select[Any]:
     """The customers asked for, in the order asked for; whose they are, the database decides.
 
     The way there does not depend on what the planner knows of names, which is nothing: who has a
     rare word is looked up first; a common one is looked for in each customer of the list, which
-    soon has a page of them; of several common ones, those are found first who have all.
+    soon has a page of them; of several common ones, those are found first who have all. The indexes
+    of the orders hold what can be filtered by, so only the customers of the page itself are read.
 
     Args:
         words: what must be found of each customer: for each word, the beginnings that count.
         counts: how many words begin so, up to one more than MANY.
+        rows: how many customers at most; None for all of them.
     """
     sort = SORTS[wanted.sort]
     value, customer_id = CUSTOMERS.c[sort.column], CUSTOMERS.c.customer_id
@@ -250,8 +252,6 @@ def list_query(
     if wanted.after:
         here, last = tuple_(value, customer_id), tuple_(*map(literal, wanted.after))
         conditions.append(here < last if sort.descending else here > last)
-    # there is one tenant to see; naming it first lets an index give the order
-    keys = (CUSTOMERS.c.tenant_id, value, customer_id)
     looked_up, looked_for = divide(counts)
     people: FromClause = CUSTOMERS
     if looked_up:
@@ -262,12 +262,16 @@ def list_query(
     for index in looked_for:
         probe = _matches(words[index]).where(_same_customer(WORDS)).limit(1)
         people = people.join(probe.lateral(f"probe_{index}"), true())
-    return (
-        select(*(CUSTOMERS.c[name] for name in EXPORTED))
-        .select_from(people)
-        .where(*conditions)
-        .order_by(*(key.desc() if sort.descending else key for key in keys))
-    )
+    listed = select(CUSTOMERS.c.tenant_id, customer_id, value).select_from(people)
+    page = _in_order(listed.where(*conditions), CUSTOMERS, sort).limit(rows).subquery("page")
+    shown = select(*(CUSTOMERS.c[name] for name in EXPORTED))
+    return _in_order(shown.select_from(CUSTOMERS.join(page, _same_customer(page))), page, sort)
+
+
+def _in_order(query: Select[Any], rows: FromClause, sort: Sort) -> Select[Any]:
+    # there is one tenant to see; naming it first lets an index give the order
+    keys = (rows.c.tenant_id, rows.c[sort.column], rows.c.customer_id)
+    return query.order_by(*(key.desc() if sort.descending else key for key in keys))
 
 
 def divide(counts: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -304,13 +308,15 @@ def _same_customer(found: FromClause) -> ColumnElement[bool]:
     )
 
 
-def prepare(connection: Connection, wanted: Wanted, region: str) -> Select[Any]:
+def prepare(
+    connection: Connection, wanted: Wanted, region: str, rows: int | None = None
+) -> Select[Any]:
     """The query for what is wanted, after a look at how common its words are."""
     words = prefixes(wanted.query, region)
     counts: list[int] = [
         connection.execute(count_query(beginnings)).scalar_one() for beginnings in words
     ]
-    return list_query(wanted, words, counts)
+    return list_query(wanted, words, counts, rows)
 
 
 def named(row: Row) -> dict[str, Any]:
@@ -332,8 +338,9 @@ def search(request: Request, visit: Visit) -> Response:
             choices = filter_choices(connection)
         if build is not None and not wanted.is_astray:
             try:
-                query = prepare(connection, wanted, visit.tenant.phone_region)
-                found = connection.execute(query.limit(PAGE_ROWS + 1)).mappings()
+                region = visit.tenant.phone_region
+                query = prepare(connection, wanted, region, PAGE_ROWS + 1)
+                found = connection.execute(query).mappings()
                 rows = [dict(row) for row in found]
             except sqlalchemy.exc.DBAPIError as error:
                 problem = _explained("customers", error)

@@ -698,7 +698,7 @@ def test_a_search_reads_an_index(settings: Settings) -> None:
     try:
         with reading_for(database, "aurora") as connection:
             connection.exec_driver_sql("set local enable_seqscan = off")
-            compiled = prepare(connection, wanted, "DE").limit(50).compile(connection)
+            compiled = prepare(connection, wanted, "DE", 50).compile(connection)
             plan = "\n".join(
                 row[0]
                 for row in connection.exec_driver_sql(f"explain {compiled.string}", compiled.params)

@@ -1,7 +1,15 @@
 {{ config(post_hook='analyze {{ this }}') }}
 
-with tier_steps as (
+with steps_with_points as (
     select * from {{ ref('int_loyalty__tier_steps') }}
+    where points <> 0
+),
+
+expired_lots as (
+    select * from {{ ref('int_loyalty__tier_steps') }}
+    where
+        opened_points > 0
+        and {{ visible('expires_at') }}
 ),
 
 -- At one instant points expire before anything else: a lot's last instant is not its own.
@@ -20,8 +28,7 @@ all_changes as (
         case when {{ is_redemption('event_type') }} then -points else greatest(-points, 0) end
             as spent_points,
         null as expired_through
-    from tier_steps
-    where points <> 0
+    from steps_with_points
 
     union all
 
@@ -38,10 +45,7 @@ all_changes as (
         0 as opened_points,
         0 as spent_points,
         points_through as expired_through
-    from tier_steps
-    where
-        opened_points > 0
-        and {{ visible('expires_at') }}
+    from expired_lots
 ),
 
 sums_until_now as (

@@ -1,7 +1,18 @@
 {{ config(post_hook='analyze {{ this }}') }}
 
-with balances as (
+with moved_balances as (
     select * from {{ ref('int_loyalty__balances') }}
+    where net_after - net_before + lapsed_points <> 0
+),
+
+lapsed_balances as (
+    select * from {{ ref('int_loyalty__balances') }}
+    where lapsed_points <> 0
+),
+
+indebted_balances as (
+    select * from {{ ref('int_loyalty__balances') }}
+    where greatest(-net_after, 0) <> greatest(-net_before, 0)
 ),
 
 referral_points as (
@@ -11,52 +22,66 @@ referral_points as (
 -- What comes back from an unused reward to a lot that has expired meanwhile lapses at once.
 -- Below zero the balance stays at zero and the rest is a debt: lent just before the movement that
 -- needs it, paid back just after the movement that can.
-movements_and_debts as (
+all_movements as (
     select
-        balances.tenant_id,
-        balances.customer_id,
-        balances.occurred_at,
-        balances.change_order,
-        balances.event_number,
-        balances.event_type,
-        balances.source_id,
-        case when parts.part_order = 2 then balances.expires_at end as expires_at,
-        parts.part_order,
-        parts.movement_type,
-        parts.reference_type,
-        parts.reference_id,
-        parts.points
-    from balances
-    cross join
-        lateral (
-            values
-            (
-                2,
-                case
-                    when balances.event_type in ('order', 'refund', 'cancellation')
-                        then 'earn_purchase'
-                    when balances.event_type = 'review' then 'earn_review'
-                    when balances.event_type = 'sign_up' then 'earn_signup'
-                    when balances.event_type in ('referral', 'referral_taken_back')
-                        then 'earn_referral'
-                    when balances.event_type = 'unused_discount' then 'redeem_discount'
-                    when balances.event_type = 'unused_product' then 'redeem_product'
-                    else balances.event_type
-                end,
-                balances.event_type,
-                coalesce(balances.order_id, balances.source_id),
-                balances.net_after - balances.net_before + balances.lapsed_points
-            ),
-            (3, 'expire', 'lapse', balances.source_id, -balances.lapsed_points),
-            (
-                case when balances.net_after < balances.net_before then 1 else 4 end,
-                'adjustment',
-                'debt',
-                coalesce(balances.order_id, balances.source_id),
-                greatest(-balances.net_after, 0) - greatest(-balances.net_before, 0)
-            )
-        ) as parts (part_order, movement_type, reference_type, reference_id, points)
-    where parts.points <> 0
+        tenant_id,
+        customer_id,
+        occurred_at,
+        change_order,
+        event_number,
+        event_type,
+        source_id,
+        2 as part_order,
+        case
+            when event_type in ('order', 'refund', 'cancellation') then 'earn_purchase'
+            when event_type = 'review' then 'earn_review'
+            when event_type = 'sign_up' then 'earn_signup'
+            when event_type in ('referral', 'referral_taken_back') then 'earn_referral'
+            when event_type = 'unused_discount' then 'redeem_discount'
+            when event_type = 'unused_product' then 'redeem_product'
+            else event_type
+        end as movement_type,
+        event_type as reference_type,
+        coalesce(order_id, source_id) as reference_id,
+        net_after - net_before + lapsed_points as points,
+        expires_at
+    from moved_balances
+
+    union all
+
+    select
+        tenant_id,
+        customer_id,
+        occurred_at,
+        change_order,
+        event_number,
+        event_type,
+        source_id,
+        3 as part_order,
+        'expire' as movement_type,
+        'lapse' as reference_type,
+        source_id as reference_id,
+        -lapsed_points as points,
+        null as expires_at
+    from lapsed_balances
+
+    union all
+
+    select
+        tenant_id,
+        customer_id,
+        occurred_at,
+        change_order,
+        event_number,
+        event_type,
+        source_id,
+        case when net_after < net_before then 1 else 4 end as part_order,
+        'adjustment' as movement_type,
+        'debt' as reference_type,
+        coalesce(order_id, source_id) as reference_id,
+        greatest(-net_after, 0) - greatest(-net_before, 0) as points,
+        null as expires_at
+    from indebted_balances
 ),
 
 final as (
@@ -76,7 +101,7 @@ final as (
         coalesce(referral_points.referral_id, movements.reference_id) as reference_id,
         movements.expires_at,
         movements.occurred_at
-    from movements_and_debts as movements
+    from all_movements as movements
     -- a referral is named by its own id, not by that of the friend's movement
     left join referral_points
         on

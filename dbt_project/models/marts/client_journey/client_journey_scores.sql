@@ -1,7 +1,10 @@
 {{ config(
     unique_key=['tenant_id', 'client_id'],
     meta={'within': 'int_customers__touched'},
-    indexes=[{'columns': ['tenant_id', 'customer_id']}],
+    indexes=[
+        {'columns': ['tenant_id', 'customer_id']},
+        {'columns': ['tenant_id', 'risk_count desc', 'score', 'client_id']},
+    ],
 ) }}
 
 with scores as (

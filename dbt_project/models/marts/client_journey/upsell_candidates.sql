@@ -1,7 +1,10 @@
 {{ config(
     unique_key=['tenant_id', 'client_id'],
     meta={'within': 'int_customers__touched'},
-    indexes=[{'columns': ['tenant_id', 'customer_id']}],
+    indexes=[
+        {'columns': ['tenant_id', 'customer_id']},
+        {'columns': ['tenant_id', 'is_current desc', 'last_became_at desc', 'client_id']},
+    ],
 ) }}
 
 with spells as (

@@ -105,7 +105,7 @@ CHANGED = {
     "first_seen_at": "originals.first_seen_at - copies.draw * interval '1 minute'",
     "stage_since": "originals.stage_since - copies.draw * interval '1 second'",
 }
-SHARED = ("tenant_id", "campaign_id")
+SHARED = {name: f"originals.{name}" for name in ("tenant_id", "campaign_id")}
 WORDS = """
 insert into marts.customer_search_words (tenant_id, customer_id, word)
 select :tenant, copies.customer_id, words.word
@@ -173,14 +173,12 @@ def multiply(database: sqlalchemy.Engine, customers: int) -> None:
 def values_of(connection: sqlalchemy.Connection, table: str) -> dict[str, str]:
     """What a copied row holds, by column: no identifier stands in two rows."""
     columns = connection.execute(text(COLUMNS), {"name": table}).all()
-    return {
-        name: CHANGED[name]
-        if name in CHANGED
-        else f"originals.{name} || '-' || copies.copy"
-        if is_identifier and name not in SHARED
-        else f"originals.{name}"
+    copied = {
+        name: f"originals.{name}" + (" || '-' || copies.copy" if is_identifier else "")
         for name, is_identifier in columns
     }
+    changed = SHARED | CHANGED
+    return {name: changed.get(name, value) for name, value in copied.items()}
 
 
 async def visit(app: object, login: str, addresses: dict[str, str]) -> dict[str, list[float]]:
@@ -273,8 +271,8 @@ def main() -> None:
 `bench/dashboard/run.py`: {customers:,} customers of one tenant with {4 * customers:,} search
 words and {round(MESSAGES_EACH * customers):,} messages, and as many times more of what pages list
 of people (accounts, recipients, clients and what is advised for them). {VISITS} visits of each
-address one after the other. The time is that of the whole answer, through the application and as the
-dashboard's own role; a browser adds its own.
+address one after the other. The time is that of the whole answer, through the application and as
+the dashboard's own role; a browser adds its own.
 
 {table("page", pages)}
 

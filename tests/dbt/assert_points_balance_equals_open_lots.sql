@@ -5,7 +5,8 @@ with accounts as (
 ),
 
 open_lots as (
-    select * from {{ ref('int_loyalty__open_lots') }}
+    select * from {{ ref('int_loyalty__lots') }}
+    where remaining_points > 0
 ),
 
 points_per_customer as (

@@ -32,7 +32,7 @@ TENANTS = (
     Tenant("new-york", "America/New_York", "USD", "US"),
 )
 MODELS = [f"int_loyalty__{name}" for name in
-          ("tier_steps", "lots", "balances", "movements", "open_lots")]  # fmt: skip
+          ("tier_steps", "balances", "movements", "accounts", "lots")]  # fmt: skip
 RANKS = ("sign_up", "order", "review", "earn_birthday", "earn_bonus", "adjustment")
 SHOWN = 5
 
@@ -147,7 +147,9 @@ def derive(warehouse: Warehouse, members: Sequence[Member], as_of: datetime) -> 
     ]
     database = engine(warehouse.settings)
     with database.begin() as connection:
-        connection.exec_driver_sql("truncate intermediate.int_loyalty__events")
+        connection.exec_driver_sql(
+            "truncate intermediate.int_loyalty__events, intermediate.int_loyalty__members"
+        )
         connection.exec_driver_sql(
             "update intermediate.int_identity__derivation "
             f"set as_of = '{as_of.isoformat()}', is_whole_derivation = true"
@@ -158,6 +160,12 @@ def derive(warehouse: Warehouse, members: Sequence[Member], as_of: datetime) -> 
             "order_amount, taken_before_amount, taken_after_amount, stored_number, "
             f"lifetime_value, total_orders) values ({', '.join(['%s'] * 15)})",
             list(rows_of(seen)),
+        )
+        connection.exec_driver_sql(
+            "insert into intermediate.int_loyalty__members "
+            "(tenant_id, customer_id, joined_at, drawn_code) "
+            "select tenant_id, customer_id, min(occurred_at), 'anything' "
+            "from intermediate.int_loyalty__events group by tenant_id, customer_id"
         )
     database.dispose()
     transform(
@@ -176,8 +184,8 @@ def derive(warehouse: Warehouse, members: Sequence[Member], as_of: datetime) -> 
             (row["occurred_at"], row["event_type"], source_id, int(row["net_after"]))
         )
     for row in warehouse.query(
-        "select customer_id, expires_at, remaining_points from intermediate.int_loyalty__open_lots "
-        "order by customer_id, event_number"
+        "select customer_id, expires_at, remaining_points from intermediate.int_loyalty__lots "
+        "where remaining_points > 0 order by customer_id, event_number"
     ):
         lot = (row["expires_at"], row["remaining_points"])
         found[row["customer_id"]].open_lots.append(lot)

@@ -28,6 +28,7 @@ last_steps as (
         tenant_id,
         customer_id,
         lifetime_points_earned,
+        points_through,
         total_orders,
         tier,
         tier_order,
@@ -62,6 +63,7 @@ final as (
         members.customer_id,
         cast(greatest(coalesce(nets_per_member.net_points, 0), 0) as bigint) as points_balance,
         cast(greatest(-coalesce(nets_per_member.net_points, 0), 0) as bigint) as points_debt,
+        last_steps.points_through as opened_points,
         last_steps.lifetime_points_earned,
         cast(coalesce(last_steps.lifetime_points_redeemed, 0) as bigint)
             as lifetime_points_redeemed,

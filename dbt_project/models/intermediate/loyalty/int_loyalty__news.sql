@@ -24,7 +24,8 @@ rewards as (
 ),
 
 open_lots as (
-    select * from {{ ref('int_loyalty__open_lots') }}
+    select * from {{ ref('int_loyalty__lots') }}
+    where remaining_points > 0
 ),
 
 tenant_settings as (

@@ -20,6 +20,7 @@ from orchestration.warehouse.errors import (
 )
 from orchestration.warehouse.roles import (
     TENANT_SETTING,
+    bound_readers,
     driver_connection,
     ensure_roles,
     set_passwords,
@@ -192,6 +193,7 @@ def migrate(database: sqlalchemy.Engine, passwords: Mapping[str, str] | None = N
             configuration = _alembic()
             configuration.attributes["connection"] = connection
             command.upgrade(configuration, "head")
+            bound_readers(driver_connection(connection))
         set_passwords(database, passwords or {})
     except CommandError as error:
         raise DatabaseUnsuitable(

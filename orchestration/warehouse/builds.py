@@ -26,6 +26,7 @@ import psycopg
 import sqlalchemy
 from psycopg.types.json import Jsonb
 
+from orchestration.privacy.telling import without_values
 from orchestration.warehouse.errors import DatabaseUnavailable, JourneyError
 
 BUILD_LOCK = 4_740_003
@@ -90,7 +91,7 @@ class OpenBuild:
         try:
             yield
         except Exception as error:
-            self._end("failed", f"{name}: {error}")
+            self._end("failed", f"{name}: {without_values(str(error))}")
             raise
         except BaseException:
             self._end("interrupted", f"{name}: stopped before it ended")
@@ -175,7 +176,7 @@ class OpenBuild:
         An end without a word is an interrupt: whoever succeeds or fails says so.
         """
         if isinstance(error, Exception):
-            self._end("failed", str(error))
+            self._end("failed", without_values(str(error)))
         else:
             self._end("interrupted", "stopped before it ended")
         self.write()

@@ -129,7 +129,10 @@ def engine_for(url: URL, *, embedded: bool = False) -> sqlalchemy.Engine:
         "application_name": "journey",
         "options": "-c timezone=UTC",
     }
-    made = sqlalchemy.create_engine(url, connect_args=connect_options, pool_pre_ping=True)
+    # errors stand in logs, and parameters are values of people
+    made = sqlalchemy.create_engine(
+        url, connect_args=connect_options, pool_pre_ping=True, hide_parameters=True
+    )
 
     @event.listens_for(made, "do_connect")
     def connect(

@@ -554,6 +554,65 @@ def test_a_table_that_was_dropped_is_derived_anew_with_all_others(
     assert covered(built_database, tables=tables) is None
 
 
+def test_rows_that_somebody_took_away_are_missed_and_come_back(
+    built: Settings, built_database: sqlalchemy.Engine, hash_tables: HashTables
+) -> None:
+    """Prevents a mart that somebody emptied by hand and that stays empty, build after build, while
+    messages leave on its word; and a memory that is lost without anyone being told."""
+    before = hash_tables(built_database, ("marts", "sync"))
+    spells = "marts.segment_memberships"
+    with built_database.begin() as connection:
+        connection.exec_driver_sql(f"create table ops.put_aside as table {spells}")
+    change(built_database, "truncate marts.customers")
+    change(built_database, f"delete from {WINBACK} where tenant_id = 'aurora'")
+    change(built_database, f"delete from {spells} where tenant_id = 'aurora'")
+    words = f"{spells} lost rows by hand: delete by journey_owner at 20"
+    with pytest.raises(GateClosed, match=f"Since the latest build .*{words}"):
+        deliver(built)
+    assert words in CliRunner().invoke(app, ["status"]).stderr
+
+    # what no build can derive again is a matter for people
+    report = build(built, AS_OF)
+    assert report.build.verdict == "failed"
+    (error,) = report.errors
+    assert words in error
+    told = error.partition('journey psql -c "')[2].partition('"')[0]
+    change(
+        built_database, f"insert into {spells} select * from ops.put_aside except table {spells}"
+    )
+    change(built_database, told)
+    assert value_of(built_database, "select count(*) from ops.lost_rows") == 2
+
+    with building(built_database, AS_OF) as mending:
+        assert mending.coverage_before(project_fingerprint(), []) is None
+        models = ["resource_type:seed", "resource_type:model"]
+        report = transform(built, AS_OF, select=models, with_tests_of_selected=False)
+        report.require_success()
+        change(built_database, "delete from marts.orders where false")
+        mending.succeed("whole")
+    assert hash_tables(built_database, ("marts", "sync")) == before
+    # the one after the build looked is left to the next
+    left = "select string_agg(relation, ', ') from ops.lost_rows"
+    assert value_of(built_database, left) == "marts.orders"
+
+
+def test_every_table_that_is_kept_between_builds_notes_its_losses(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents a new mart, or a new memory of what customers were, of which nobody notices that it
+    was emptied."""
+    kept = {
+        f"{node['schema']}.{node['alias']}"
+        for node in load_manifest_json(built)["nodes"].values()
+        if node["config"].get("materialized") == "incremental"
+    }
+    assert {"marts.orders", WINBACK, "intermediate.int_identity__people"} < kept
+    for table in sorted(kept):
+        change(built_database, f"truncate {table}")
+    noted = "select array_agg(distinct relation) from ops.lost_rows where operation = 'truncate'"
+    assert value_of(built_database, noted) == sorted(kept)
+
+
 def test_a_clock_that_was_set_back_leaves_the_builds_in_their_order(
     built: Settings, built_database: sqlalchemy.Engine
 ) -> None:

@@ -34,6 +34,8 @@
         {%- endif -%}
     {%- endset -%}
 
+    {{ says_it_replaces() }};
+
     delete from {{ target }} as published
     {%- if is_partial %}
     using {{ previous(within) }} as touched

@@ -190,6 +190,8 @@ def status(as_json: AsJson = False) -> None:
                 _complain(f"Warning: {words}")
     elif facts["database"]["status"] == "running":
         _say("Last build: none yet. Make one with: journey build")
+    if facts["lost"]:
+        _complain(f"{facts['lost']}. The next build derives everything anew: journey build")
     for one in facts["stopped"]:
         _say(
             f"Sending is stopped: tenant {one['tenant_id']}, destination {one['destination']}, "
@@ -1087,11 +1089,13 @@ def _facts(settings: Settings) -> dict[str, Any]:
         ],
         "last_build": None,
         "last_loads": [],
+        "lost": None,
         "stopped": [],
         "late": [],
     }
     if facts["database"]["status"] == "running" and facts["database"]["migrated"]:
         facts["last_build"] = _last_build(settings)
+        facts["lost"] = _lost(settings)
         facts["late"] = _late(settings)
         facts["last_loads"] = _rows(
             settings,
@@ -1123,6 +1127,20 @@ def _last_build(settings: Settings) -> dict[str, Any] | None:
         **{name: getattr(last, name) for name in names},
         "quality": last.details.get("quality", {}),
     }
+
+
+def _lost(settings: Settings) -> str | None:
+    """The rows that somebody took away since the last build that derived them, in words."""
+    from orchestration.warehouse.builds import latest_loss
+    from orchestration.warehouse.database import engine
+
+    database = engine(settings)
+    try:
+        with database.connect() as connection:
+            loss = latest_loss(connection)
+    finally:
+        database.dispose()
+    return loss.explain() if loss else None
 
 
 def _late(settings: Settings) -> list[str]:

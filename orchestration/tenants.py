@@ -16,7 +16,12 @@ from psycopg import sql
 
 from orchestration.ingest.tenants import COLUMNS, Tenant, read_tenants, tenant_faults
 from orchestration.warehouse.errors import DatabaseUnsuitable, JourneyError
-from orchestration.warehouse.roles import READER, driver_connection, set_password
+from orchestration.warehouse.roles import (
+    READER,
+    bound_readers,
+    driver_connection,
+    set_password,
+)
 from orchestration.warehouse.storage import writing_to
 
 READER_CONNECTIONS = 10
@@ -27,7 +32,7 @@ READER_SETTINGS = {
     "idle_session_timeout": "1h",
 }
 """What a reader's sessions begin with. They may change it: what they cannot change is the number
-of their connections."""
+of their connections, and the bound of their temporary files."""
 TERMINATE_TIMEOUT_MILLISECONDS = 5_000
 
 _LOGIN = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
@@ -174,6 +179,7 @@ def _make_reader(
         "on conflict (login) do update set tenant_id = excluded.tenant_id, added_at = now()",
         [login, tenant_id],
     )
+    bound_readers(connection)
 
 
 def _shut_out(connection: psycopg.Connection[Any], login: str) -> str:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, cast
 import psycopg
 import sqlalchemy
 
+from orchestration.privacy.telling import HIDDEN, is_telling, without_values
 from orchestration.seeds.check import check_seeds
 from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, SEEDS_DIR, Settings
 from orchestration.warehouse.builds import Coverage
@@ -82,7 +83,7 @@ class NodeResult:
     row_count: int | None = None
     """How many rows a test returned."""
     examples: tuple[str, ...] = ()
-    """Some of those rows."""
+    """Some of those rows, without what names people."""
 
     @property
     def failed(self) -> bool:
@@ -417,7 +418,7 @@ def _progress_line(data: Mapping[str, Any]) -> str:
 
 def _node_results(outcome: Any) -> tuple[NodeResult, ...]:
     if outcome.exception is not None:
-        raise TransformError(f"dbt cannot run: {outcome.exception}") from outcome.exception
+        raise TransformError(f"dbt cannot run: {without_values(str(outcome.exception))}")
     return tuple(_node_result(result) for result in outcome.result.results)
 
 
@@ -432,7 +433,7 @@ def _node_result(result: Any) -> NodeResult:
         resource_type=str(node.resource_type),
         status=str(result.status),
         seconds=round(result.execution_time, 3),
-        message=result.message or "",
+        message=without_values(result.message or ""),
         compiled_path=str(compiled_path) if compiled_path else None,
         meaning=_first_comment(node.raw_code) if is_singular else "",
         row_count=result.failures,
@@ -475,7 +476,7 @@ def _examples(database: sqlalchemy.Engine, node: NodeResult) -> tuple[str, ...]:
             names = [column[0] for column in cursor.description]
             return tuple(
                 ", ".join(
-                    f"{name}={str(value)[:EXAMPLE_VALUE_LENGTH]}"
+                    f"{name}={HIDDEN if is_telling(name) else str(value)[:EXAMPLE_VALUE_LENGTH]}"
                     for name, value in zip(names, row, strict=True)
                 )
                 for row in cursor.fetchmany(EXAMPLES)
@@ -518,8 +519,9 @@ def _common_arguments(settings: Settings) -> list[str]:
         str(settings.logs),
         "--log-level",
         "none",
+        # its errors quote rows
         "--log-level-file",
-        "info",
+        "none",
         "--no-print",
         "--no-use-colors",
         "--no-send-anonymous-usage-stats",

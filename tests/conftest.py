@@ -258,14 +258,17 @@ def built_once(
 
 
 def built_warehouse(
-    server: EmbeddedServer, warehouse: tuple[Path, BuildReport], folder: Path
+    server: EmbeddedServer,
+    warehouse: tuple[Path, BuildReport],
+    folder: Path,
+    database: str = BUILT_TEMPLATE,
 ) -> Iterator[Settings]:
-    """A copy of the built warehouse, to which the environment points."""
+    """A copy of the built warehouse, or of another database, to which the environment points."""
     template, _ = warehouse
     home = folder / "home"
     shutil.copytree(template, home, ignore=shutil.ignore_patterns("dagster.yaml", "outbox"))
     with pytest.MonkeyPatch.context() as monkeypatch:
-        for database_url in fresh_database(server, BUILT_TEMPLATE):
+        for database_url in fresh_database(server, database):
             set_environment(monkeypatch, **environment(server, home, database_url))
             yield get_settings()
 

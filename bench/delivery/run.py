@@ -127,6 +127,7 @@ def fill(database: sqlalchemy.Engine, messages: int) -> None:
         ("sync.sync_klaviyo__loyalty_events", EVENT),
     )
     with database.begin() as connection:
+        connection.execute(text("set local journey.replaces = 'on'"))
         for table, change in tables:
             connection.execute(
                 text(PEOPLE.format(table=table, change=change)), {"messages": messages}
@@ -169,6 +170,7 @@ def within_windows(settings: Settings, database: sqlalchemy.Engine) -> str:
     """A row of the result: jobs under the windows that Klaviyo has."""
     with database.begin() as connection:
         connection.execute(text("truncate outbox.deliveries"))
+        connection.execute(text("set local journey.replaces = 'on'"))
         connection.execute(
             text(
                 "delete from sync.sync_klaviyo__loyalty_events where message_id not in (select "

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy
 
-from orchestration.warehouse.builds import Build, settled_latest_build
+from orchestration.warehouse.builds import Build, latest_loss, settled_latest_build
 from orchestration.warehouse.errors import JourneyError
 
 
@@ -15,7 +15,7 @@ class GateClosed(JourneyError):
 
 
 def require_success(connection: sqlalchemy.Connection) -> Build:
-    """The latest build, which must have succeeded as a whole.
+    """The latest build, which must have succeeded as a whole, and left what it published alone.
 
     A success means that every model was built and every error-level check passed. A build of a
     part (`--select`) does not count, for its marts may describe different instants. A dry run may
@@ -47,6 +47,12 @@ def require_success(connection: sqlalchemy.Connection) -> Build:
         raise GateClosed(
             f"The latest {named} covered only a part of the models. Build all of them: "
             "journey build"
+        )
+    loss = latest_loss(connection)
+    if loss is not None:
+        raise GateClosed(
+            f"Since the latest {named} {loss.explain()}, so nothing is delivered. Build again, "
+            "which derives everything anew: journey build"
         )
     return build
 

@@ -8,6 +8,7 @@ import dagster as dg
 import sqlalchemy
 from dagster._time import get_current_datetime
 
+from orchestration.privacy.telling import without_values
 from orchestration.settings import Settings
 from orchestration.warehouse import storage
 from orchestration.warehouse.builds import BuildRunning, build_of_run, locked
@@ -34,13 +35,13 @@ def is_interrupt(event: dg.DagsterEvent) -> bool:
 
 
 def innermost(error: object) -> str:
-    """The message of the exception that caused the others, without its class."""
+    """The message of the exception that caused the others, without its class and without values."""
     while (cause := getattr(error, "cause", None)) is not None:
         error = cause
     message = str(getattr(error, "message", error)).strip()
     name = str(getattr(error, "cls_name", ""))
     head, separator, rest = message.partition(": ")
-    return rest if separator and head.endswith(name) else message
+    return without_values(rest if separator and head.endswith(name) else message)
 
 
 def end_dead_runs(instance: dg.DagsterInstance, settings: Settings, job: str) -> list[str]:

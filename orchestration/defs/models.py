@@ -21,6 +21,7 @@ from orchestration.transform import (
     table_names,
     transform_events,
 )
+from orchestration.warehouse.backup import KEPT_MARTS
 from orchestration.warehouse.builds import OpenBuild
 from orchestration.warehouse.database import engine
 
@@ -45,6 +46,7 @@ def dbt_models(settings: Settings, manifest: dict[str, Any]) -> dg.AssetsDefinit
         select = selected_nodes(context, models, manifest)
         with build.step("transform"):
             check_seeds(SEEDS_DIR)
+            build.require_memory([f"marts.{mart}" for mart in KEPT_MARTS])
             if not select:
                 _forget(build, settings)
             full_refresh = build.record.details["full_refresh"]

@@ -29,6 +29,8 @@ from orchestration.ingest.readers import Reading, RejectedRow, RowBatch, read_pa
 from orchestration.ingest.tenants import Tenant, read_tenants
 from orchestration.ingest.validation import faults
 from orchestration.privacy.erasure import forget_again
+from orchestration.privacy.telling import without_values
+from orchestration.privacy.texts import FORGOTTEN_TEXT, forgotten_by
 from orchestration.settings import DBT_PROJECT_DIR, SEEDS_DIR, Settings
 from orchestration.warehouse.errors import DatabaseUnavailable
 
@@ -206,7 +208,7 @@ class _FileLoad:
             reason = (
                 str(error)
                 if isinstance(error, FileRefused)
-                else f"the database refuses a value: {_in_one_line(error)}"
+                else f"the database refuses a value: {_in_one_line(without_values(str(error)))}"
             )
             with self.connection.begin():
                 self._record_refusal(sha256, reason)
@@ -346,13 +348,17 @@ class _FileLoad:
     def _store_rejected(
         self, cursor: psycopg.Cursor[Any], load_id: int, rejected: IO[bytes]
     ) -> None:
+        """Write the rejected rows; the text of one that shows somebody forgotten is left out."""
         rejected.seek(0)
+        forgotten = forgotten_by(cursor, self.tenant.tenant_id)
         with cursor.copy(
             "copy raw.rejected_rows (load_id, tenant_id, source, file, line, content, reasons,"
             " rejected_at) from stdin"
         ) as copy:
             for written in rejected:
                 line, content, reasons = json.loads(written)
+                if forgotten.is_shown(content, self.tenant.phone_region):
+                    content, reasons = FORGOTTEN_TEXT, [FORGOTTEN_TEXT]
                 copy.write_row(
                     (
                         load_id,
@@ -508,7 +514,7 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "\u2400").encode(errors="replace").decode()
 
 
-def _in_one_line(error: BaseException) -> str:
+def _in_one_line(error: object) -> str:
     return " ".join(str(error).split())
 
 

@@ -269,9 +269,6 @@ class _CsvReader(_TextReader):
     def _read_header(self, names: list[str]) -> list[str]:
         """The columns as they stand in the file; those that nobody knows are renamed."""
         names = [name.strip() for name in names]
-        repeated = sorted({name for name in names if name and names.count(name) > 1})
-        if repeated:
-            raise FileRefused(f"line 1: {_repeated(repeated)} in the header")
         missing = [
             column.name
             for column in self.contract.columns
@@ -283,6 +280,15 @@ class _CsvReader(_TextReader):
             raise FileRefused(
                 f"line 1: {lacking}the header is separated by {separator}: export it with commas"
             )
+        if missing and not set(self.names) & set(names):
+            # it may be a row: what it holds is somebody's
+            raise FileRefused(
+                f"line 1: {_missing(missing)}; it names no column that is known: begin "
+                "the file with a header"
+            )
+        repeated = sorted({name for name in names if name and names.count(name) > 1})
+        if repeated:
+            raise FileRefused(f"line 1: {_repeated(repeated)} in the header")
         if missing:
             raise FileRefused(
                 f"line 1: {_missing(missing)}; the header has {shown(', '.join(names))}"

@@ -27,11 +27,12 @@ from psycopg.types.json import Jsonb
 
 from orchestration.activation.destinations import DESTINATIONS
 from orchestration.ingest.contracts import Contract, Erasure, quote, read_contracts
+from orchestration.privacy.texts import FORGOTTEN_TEXT
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.warehouse.errors import JourneyError
+from orchestration.warehouse.storage import writing_to
 
 PSEUDONYM_DOMAIN = "erased.invalid"
-FORGOTTEN_TEXT = "(erased)"
 ADDRESS_TYPES = ("email", "phone")
 PHONE_ENDING = 8
 """Digits by which a phone is found in a text: fewer would take other people's rows along."""
@@ -104,8 +105,12 @@ def erase_requested(database: sqlalchemy.Engine, settings: Settings) -> list[Rec
     anew, so the marts follow with the build that calls this. Payload files of dry runs and exports
     are deleted: they are written again by the next one.
 
+    The latest request comes first, so that an earlier one of the same person, as when somebody
+    asked again because nothing seemed to happen, finds nothing left to do.
+
     Raises:
         ContractError: the declarations cannot be used.
+        StorageError: the files cannot be deleted; nobody was forgotten.
     """
     contracts = read_contracts(DBT_PROJECT_DIR)
     receipts = []
@@ -115,8 +120,10 @@ def erase_requested(database: sqlalchemy.Engine, settings: Settings) -> list[Rec
         requests = _pending(connection) if is_loaded else []
         if requests:
             # first, for a request that was carried out is not carried out again
-            for folder in ("outbox", "exports"):
-                shutil.rmtree(settings.home / folder, ignore_errors=True)
+            for folder in (settings.home / "outbox", settings.home / "exports"):
+                if folder.exists():
+                    with writing_to(folder):
+                        shutil.rmtree(folder)
         for request in requests:
             with connection.begin():
                 receipts.append(_erase(_cursor(connection), contracts, request))
@@ -201,8 +208,7 @@ def forget_again(
 ) -> int:
     """Take out of one load what shows people who were forgotten before; returns the rows.
 
-    Rejected rows of the load that show such an e-mail lose their content, and spellings of phones
-    that came with it go when no row shows them any more.
+    Spellings of phones that came with it go when no row shows them any more.
     """
     cursor.execute(
         "select max(before) from ops.erased_identifiers where tenant_id = %s", [tenant_id]
@@ -237,25 +243,7 @@ def forget_again(
             """,
             {"tenant_id": tenant_id, "phones": list(new_phones)},
         )
-    cursor.execute(
-        f"""
-        update raw.rejected_rows
-        set content = %(text)s, reasons = array[%(text)s]
-        where
-            load_id = %(load_id)s
-            and exists (
-                select 1
-                from regexp_matches(content, '[^\\s",;<>]+@[^\\s",;<>]+', 'g') as found (words)
-                inner join ops.erased_identifiers
-                    on
-                        erased_identifiers.tenant_id = rejected_rows.tenant_id
-                        and erased_identifiers.identifier_hash
-                        = {_hash("'email'", "lower(found.words[1])")}
-            )
-        """,
-        {"text": FORGOTTEN_TEXT, "load_id": load_id},
-    )
-    return forgotten + cursor.rowcount
+    return forgotten
 
 
 def _pending(connection: sqlalchemy.Connection) -> list[Request]:
@@ -289,7 +277,7 @@ def _pending(connection: sqlalchemy.Connection) -> list[Request]:
                         requests.tenant_id = erasures.tenant_id
                         and requests.id = erasures.request_id
                 )
-            order by requests.tenant_id, requests.requested_at, requests.id
+            order by requests.tenant_id, requests.requested_at desc, requests.id desc
             """
         )
     )
@@ -314,6 +302,10 @@ def _erase(
         )
         receipt = Receipt(erasure_id, request.tenant_id, request.request_id, "refused", reason)
         _file(cursor, receipt, request, None)
+        return receipt
+    known_as = _forgotten_already(cursor, request, named)
+    if known_as is not None:
+        _file(cursor, receipt, request, known_as)
         return receipt
     pseudonym = f"erased-{erasure_id.hex}"
     _file(cursor, receipt, request, pseudonym)
@@ -375,6 +367,35 @@ def _shared(cursor: psycopg.Cursor[Any], request: Request) -> set[tuple[str, str
     )
     capped = {key for (key,) in cursor.fetchall()}
     return {one for one in request.addresses if ":".join(one) in capped}
+
+
+def _forgotten_already(
+    cursor: psycopg.Cursor[Any], request: Request, named: set[tuple[str, str]]
+) -> str | None:
+    """The pseudonym of somebody of whom all that is named was forgotten by a later request."""
+    cursor.execute(
+        f"""
+        select
+            min(erasures.pseudonym collate "C") as pseudonym,
+            count(distinct erased_identifiers.identifier_hash) as forgotten
+        from unnest(cast(%(kinds)s as text[]), cast(%(identifiers)s as text[]))
+            as shown (kind, identifier)
+        inner join ops.erased_identifiers
+            on
+                erased_identifiers.tenant_id = %(tenant_id)s
+                and erased_identifiers.identifier_hash = {_hash("shown.kind", "shown.identifier")}
+                and erased_identifiers.before >= %(requested_at)s
+        inner join ops.erasures on erased_identifiers.erasure_id = erasures.erasure_id
+        """,
+        {
+            "tenant_id": request.tenant_id,
+            "requested_at": request.requested_at,
+            "kinds": [kind for kind, _ in named],
+            "identifiers": [value for _, value in named],
+        },
+    )
+    pseudonym, forgotten = cursor.fetchone() or (None, 0)
+    return pseudonym if forgotten == len(named) else None
 
 
 def _person(cursor: psycopg.Cursor[Any], tenant_id: str, named: set[tuple[str, str]]) -> _Person:
@@ -538,7 +559,10 @@ def _find(contract: Contract, rule: Erasure, *, whole: bool) -> str:
         create temp table forgotten on commit drop as
         select
             stored.ctid as place,
-            min(erasures.pseudonym collate "C") as pseudonym
+            -- of somebody who was forgotten twice: the one that the row was given first
+            (array_agg(
+                erasures.pseudonym order by erasures.decided_at, erasures.pseudonym collate "C"
+            ))[1] as pseudonym
         from {contract.table} as stored
         cross join lateral (
             values {shown}
@@ -862,6 +886,8 @@ def _forget_customer(
             delete from intermediate.int_identity__derivation
         """,
     }
+    # nobody wonders where these rows went
+    cursor.execute("set local journey.replaces = 'on'")
     for table, statement in statements.items():
         if _exists(cursor, table):
             cursor.execute(statement, values)

@@ -16,7 +16,7 @@ import re
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,7 @@ import psycopg
 import sqlalchemy
 from psycopg.types.json import Jsonb
 
+from orchestration.privacy.telling import without_values
 from orchestration.warehouse.errors import DatabaseUnavailable, JourneyError
 
 BUILD_LOCK = 4_740_003
@@ -42,6 +43,10 @@ _INSTANT = re.compile(
 
 class BuildRunning(JourneyError):
     """Another build holds the warehouse."""
+
+
+class RowsLost(JourneyError):
+    """Somebody took away by hand what no build can derive again."""
 
 
 class AsOfError(JourneyError):
@@ -74,6 +79,25 @@ class Coverage:
     as_of: datetime
 
 
+@dataclass(frozen=True)
+class Loss:
+    """A statement, other than a build's, that took rows away from a table that builds keep."""
+
+    loss_id: int
+    relation: str
+    operation: str
+    """`delete` or `truncate`."""
+    lost_by: str
+    lost_at: datetime
+
+    def explain(self) -> str:
+        """What happened, in words."""
+        return (
+            f"{self.relation} lost rows by hand: {self.operation} by {self.lost_by} at "
+            f"{self.lost_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        )
+
+
 class OpenBuild:
     """A build under way: it holds the lock, and writes its own record."""
 
@@ -82,6 +106,7 @@ class OpenBuild:
         self.before_release = ExitStack()
         """What must have ended before the lock is freed."""
         self._connection = connection
+        self._last_loss = 0
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -90,7 +115,7 @@ class OpenBuild:
         try:
             yield
         except Exception as error:
-            self._end("failed", f"{name}: {error}")
+            self._end("failed", f"{name}: {without_values(str(error))}")
             raise
         except BaseException:
             self._end("interrupted", f"{name}: stopped before it ended")
@@ -99,13 +124,31 @@ class OpenBuild:
             seconds = self.record.details.setdefault("seconds_per_step", {})
             seconds[name] = round(time.perf_counter() - start, 3)
 
+    def require_memory(self, kept: Collection[str]) -> None:
+        """Do nothing unless somebody took rows away from tables that remember earlier builds.
+
+        Args:
+            kept: those tables, as schema.name.
+
+        Raises:
+            RowsLost: the message names the table, and the ways out.
+        """
+        for loss in _losses(self._connection):
+            if loss.relation in kept:
+                accept = f"delete from ops.lost_rows where relation = '{loss.relation}'"  # noqa: S608
+                raise RowsLost(
+                    f"{loss.explain()}. It remembers earlier builds, and no build can derive that "
+                    "again, so nothing is built. Put the rows back from a backup, or go on without "
+                    f'them, and say so: journey psql -c "{accept}"'
+                )
+
     def coverage_before(self, project: str, tables: Sequence[str]) -> Coverage | None:
         """What the build before this one covered, or None where this one must derive everything.
 
         A partial derivation stands on a whole one that succeeded: at no later instant, by the same
-        project, and on tables that nobody rebuilt or dropped since. After anything else all is
-        derived anew. A load, and a build that the checks of what was loaded stopped, have changed
-        no table. What this build itself covers is recorded for the next.
+        project, and on tables that nobody rebuilt, dropped or took rows from since. After anything
+        else all is derived anew. A load, and a build that the checks of what was loaded stopped,
+        have changed no table. What this build itself covers is recorded for the next.
 
         Args:
             project: a fingerprint of the SQL and seeds.
@@ -139,6 +182,10 @@ class OpenBuild:
                 "as_of": self.record.as_of,
             },
         ).fetchone()
+        losses = _losses(self._connection)
+        if losses:
+            self._last_loss = max(loss.loss_id for loss in losses)
+            return None
         if before is None or before[1] != self._derived_instant() or not self._stand(tables):
             return None
         return Coverage(before[0], before[1].astimezone(UTC))
@@ -164,6 +211,11 @@ class OpenBuild:
         self.record.scope = scope
         self._end("succeeded", None)
         self.write()
+        if scope == "whole":
+            # what was lost before this build derived everything is there again
+            self._connection.execute(
+                "delete from ops.lost_rows where loss_id <= %s", [self._last_loss]
+            )
 
     def fail(self, error: str) -> None:
         """Settle a build that is still open as failed."""
@@ -175,7 +227,7 @@ class OpenBuild:
         An end without a word is an interrupt: whoever succeeds or fails says so.
         """
         if isinstance(error, Exception):
-            self._end("failed", str(error))
+            self._end("failed", without_values(str(error)))
         else:
             self._end("interrupted", "stopped before it ended")
         self.write()
@@ -319,6 +371,12 @@ def latest_build(connection: sqlalchemy.Connection) -> Build | None:
     return _read(connection, statement, {})
 
 
+def latest_loss(connection: sqlalchemy.Connection) -> Loss | None:
+    """The last time that somebody took rows away, unless a build has derived them again."""
+    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    return max(_losses(driver), key=lambda loss: loss.loss_id, default=None)
+
+
 def build_of_run(connection: sqlalchemy.Connection, run_id: str) -> Build | None:
     """The build that a Dagster run made."""
     statement = sqlalchemy.text(
@@ -351,6 +409,17 @@ def is_held(connection: sqlalchemy.Connection) -> bool:
         """
     )
     return bool(connection.execute(statement, {"key": BUILD_LOCK}).scalar_one())
+
+
+def _losses(connection: psycopg.Connection[Any]) -> list[Loss]:
+    rows = connection.execute(
+        """
+        select distinct on (relation) loss_id, relation, operation, lost_by, lost_at
+        from ops.lost_rows
+        order by relation, loss_id desc
+        """
+    )
+    return [Loss(*row) for row in rows]
 
 
 def _settle_dead_builds(connection: psycopg.Connection[Any]) -> None:

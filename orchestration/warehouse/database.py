@@ -20,6 +20,7 @@ from orchestration.warehouse.errors import (
 )
 from orchestration.warehouse.roles import (
     TENANT_SETTING,
+    bound_readers,
     driver_connection,
     ensure_roles,
     set_passwords,
@@ -128,7 +129,10 @@ def engine_for(url: URL, *, embedded: bool = False) -> sqlalchemy.Engine:
         "application_name": "journey",
         "options": "-c timezone=UTC",
     }
-    made = sqlalchemy.create_engine(url, connect_args=connect_options, pool_pre_ping=True)
+    # errors stand in logs, and parameters are values of people
+    made = sqlalchemy.create_engine(
+        url, connect_args=connect_options, pool_pre_ping=True, hide_parameters=True
+    )
 
     @event.listens_for(made, "do_connect")
     def connect(
@@ -192,6 +196,7 @@ def migrate(database: sqlalchemy.Engine, passwords: Mapping[str, str] | None = N
             configuration = _alembic()
             configuration.attributes["connection"] = connection
             command.upgrade(configuration, "head")
+            bound_readers(driver_connection(connection))
         set_passwords(database, passwords or {})
     except CommandError as error:
         raise DatabaseUnsuitable(

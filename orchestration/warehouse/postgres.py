@@ -377,6 +377,8 @@ class EmbeddedServer:
             "timezone": "'UTC'",
             "log_timezone": "'UTC'",
             "log_line_prefix": "'%m [%p] %q%u@%d '",
+            # whoever asked is told of an error, which may quote rows
+            "log_min_messages": "log",
         }
         settings |= tuning(
             memory_bytes(),

@@ -27,6 +27,8 @@ SERVICE_LOGINS = (SENDER, DASHBOARD, STAFF)
 ROLES = (READER, *SERVICE_LOGINS)
 TENANT_SETTING = "journey.tenant"
 """The session setting that names the dashboard's tenant; no other role's is looked at."""
+READER_FILES = "2GB"
+"""Room on the disk for what one process of a reader sorts; only a superuser may lift it."""
 
 _DATABASE_GRANTS = (
     "revoke all on database {database} from public",
@@ -126,21 +128,58 @@ def database_grants(database: str, roles: Iterable[str] = ROLES) -> list[sql.Com
 def close_to_readers(connection: psycopg.Connection[Any], owner: str) -> None:
     """Take from everybody the functions by which a reader could hold up a build, or keep data.
 
-    These are locks by number, which builds hold, and large objects. Only a superuser may.
+    These are locks by number, which builds hold, and large objects. Also let the role that builds
+    bound the temporary files of readers. Only a superuser may do either.
 
     Args:
         connection: a superuser's, in the database of the warehouse.
         owner: the role that builds, which keeps them.
     """
     connection.execute(sql.SQL(_CLOSE_FUNCTIONS).format(keepers=sql.Literal(f"{owner}, {SENDER}")))
+    connection.execute(
+        sql.SQL("grant set on parameter temp_file_limit to {}").format(sql.Identifier(owner))
+    )
 
 
 def is_closed(connection: psycopg.Connection[Any]) -> bool:
     """Whether the role that builds may make roles, and `close_to_readers` was called."""
     row = connection.execute(
-        "select has_function_privilege('public', 'pg_advisory_lock(bigint)', 'execute')"
+        "select has_function_privilege('public', 'pg_advisory_lock(bigint)', 'execute'), "
+        "has_parameter_privilege('temp_file_limit', 'set')"
     ).fetchone()
-    return may_create_roles(connection) and row == (False,)
+    return may_create_roles(connection) and row == (False, True)
+
+
+def bound_readers(connection: psycopg.Connection[Any]) -> None:
+    """Bound the temporary files of every tenant's logins that are not bound yet.
+
+    Nothing happens where a superuser has not let the role that builds do so. A bound that an
+    administrator has set stays.
+
+    Args:
+        connection: of the role that builds.
+    """
+    unbound = connection.execute(
+        """
+        select members.login
+        from access.tenant_members as members
+        inner join pg_roles as roles on members.login = roles.rolname
+        where
+            has_parameter_privilege('temp_file_limit', 'set')
+            and pg_has_role(roles.oid, 'member with admin option')
+            and not exists (
+                select 1
+                from unnest(roles.rolconfig) as settings (setting)
+                where starts_with(settings.setting, 'temp_file_limit=')
+            )
+        """
+    ).fetchall()
+    for (login,) in unbound:
+        connection.execute(
+            sql.SQL("alter role {} set temp_file_limit = {}").format(
+                sql.Identifier(login), sql.Literal(READER_FILES)
+            )
+        )
 
 
 def _create(connection: psycopg.Connection[Any], role: str) -> None:

@@ -24,6 +24,8 @@ from orchestration import transform as transform_module
 from orchestration.activation.deliver import DeliveryError, deliver
 from orchestration.activation.gate import GateClosed
 from orchestration.activation.message import OUTPUTS
+from orchestration.alerts import FILE as FAILURES
+from orchestration.alerts import RunFailure, tell
 from orchestration.build import BuildReport, build
 from orchestration.cli import app
 from orchestration.defs.automation import JOB
@@ -147,7 +149,7 @@ def test_a_build_writes_no_password_anywhere(
     home, _ = warehouse
     passwords = [password.encode() for password in server.credentials().values()]
     written = [path for path in home.rglob("*") if path.is_file() and path.stat().st_size]
-    assert {"dbt.log", "manifest.json"} <= {path.name for path in written}
+    assert {"index.db", "manifest.json"} <= {path.name for path in written}
     assert [
         str(path.relative_to(home))
         for path in written
@@ -186,6 +188,46 @@ def test_a_failed_check_fails_the_build_and_holds_every_message_back(
     with pytest.raises(GateClosed, match="assert_every_order_has_an_exchange_rate"):
         deliver(built)
     assert files_below(built.home / "outbox") == {}
+
+
+def test_nothing_beside_the_database_names_a_person(
+    built: Settings, built_database: sqlalchemy.Engine, server: EmbeddedServer
+) -> None:
+    """Prevents an e-mail, a phone or a name that lives on in a log, in Dagster's records or in the
+    file of failures after its owner was forgotten: files are not looked through then."""
+    leads = Path(built.landing, "aurora", "leads")
+    row = "lead-new,nora.new@example.com,Noraline,New,+491735550101,fair,2026-06-30T10:00:00Z\n"
+    header = "id,email,first_name,last_name,phone,source,captured_at\n"
+    (leads / "headless.csv").write_text(row)
+    (leads / "good.csv").write_text(header + row)
+    (leads / "bad.csv").write_text(header + row.replace("2026-06-30T10", "noon of 2026-06-30"))
+    change(
+        built_database,
+        "alter table marts.customers add constraint nobody_new check (email not like 'nora%%')"
+        " not valid",
+    )
+    logged = server.log.stat().st_size
+    report = build(built, AS_OF)
+    assert report.build.verdict == "failed"
+    assert report.load["totals"]["rows_rejected"] == 1
+    assert len(report.load["refused"]) == 1
+    (error,) = report.errors
+    assert 'violates check constraint "nobody_new"' in error
+    tell(built, RunFailure("run", JOB, datetime.now(UTC), {"dbt_build": error}))
+
+    personal = (b"nora.new", b"Noraline", b"1735550101")
+    written = {
+        str(path.relative_to(built.home)): path.read_bytes()
+        for path in built.home.rglob("*")
+        if path.is_file() and Path(built.landing) not in path.parents
+    }
+    assert FAILURES in written
+    assert "dagster/history/runs/index.db" in written
+    written["the server's log"] = server.log.read_bytes()[logged:]
+    for table in ("builds", "loads"):
+        rows = f"select string_agg(to_jsonb(whole)::text, ' ') from ops.{table} as whole"
+        written[f"ops.{table}"] = str(value_of(built_database, rows)).encode()
+    assert [name for name, held in written.items() if any(one in held for one in personal)] == []
 
 
 def test_a_second_build_is_told_who_builds_and_since_when(
@@ -228,15 +270,16 @@ def test_a_killed_build_is_marked_and_needs_no_repair(
     assert deliver(built).build_id == following.record.build_id
 
 
-def test_an_interrupt_leaves_no_dbt_at_work(built: Settings) -> None:
+def test_an_interrupt_leaves_no_dbt_at_work(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
     """Prevents a dbt that goes on writing when the build has given up its lock."""
     events = transform_events(built, AS_OF)
     next(events)
     events.close()
     assert "dbt" not in {thread.name for thread in threading.enumerate()}
-    ended = (built.home / "logs" / "dbt.log").read_text().splitlines()[-1]
-    assert "TOTAL=" in ended
-    assert "dbt" not in {thread.name for thread in threading.enumerate()}
+    at_work = "select count(*) from pg_stat_activity where application_name = 'dbt'"
+    assert value_of(built_database, f"{at_work} and state = 'active'") == 0
 
 
 def test_an_exception_settles_the_build_as_failed(
@@ -509,6 +552,65 @@ def test_a_table_that_was_dropped_is_derived_anew_with_all_others(
         following.succeed("whole")
     change(built_database, f"drop table {table} cascade")
     assert covered(built_database, tables=tables) is None
+
+
+def test_rows_that_somebody_took_away_are_missed_and_come_back(
+    built: Settings, built_database: sqlalchemy.Engine, hash_tables: HashTables
+) -> None:
+    """Prevents a mart that somebody emptied by hand and that stays empty, build after build, while
+    messages leave on its word; and a memory that is lost without anyone being told."""
+    before = hash_tables(built_database, ("marts", "sync"))
+    spells = "marts.segment_memberships"
+    with built_database.begin() as connection:
+        connection.exec_driver_sql(f"create table ops.put_aside as table {spells}")
+    change(built_database, "truncate marts.customers")
+    change(built_database, f"delete from {WINBACK} where tenant_id = 'aurora'")
+    change(built_database, f"delete from {spells} where tenant_id = 'aurora'")
+    words = f"{spells} lost rows by hand: delete by journey_owner at 20"
+    with pytest.raises(GateClosed, match=f"Since the latest build .*{words}"):
+        deliver(built)
+    assert words in CliRunner().invoke(app, ["status"]).stderr
+
+    # what no build can derive again is a matter for people
+    report = build(built, AS_OF)
+    assert report.build.verdict == "failed"
+    (error,) = report.errors
+    assert words in error
+    told = error.partition('journey psql -c "')[2].partition('"')[0]
+    change(
+        built_database, f"insert into {spells} select * from ops.put_aside except table {spells}"
+    )
+    change(built_database, told)
+    assert value_of(built_database, "select count(*) from ops.lost_rows") == 2
+
+    with building(built_database, AS_OF) as mending:
+        assert mending.coverage_before(project_fingerprint(), []) is None
+        models = ["resource_type:seed", "resource_type:model"]
+        report = transform(built, AS_OF, select=models, with_tests_of_selected=False)
+        report.require_success()
+        change(built_database, "delete from marts.orders where false")
+        mending.succeed("whole")
+    assert hash_tables(built_database, ("marts", "sync")) == before
+    # the one after the build looked is left to the next
+    left = "select string_agg(relation, ', ') from ops.lost_rows"
+    assert value_of(built_database, left) == "marts.orders"
+
+
+def test_every_table_that_is_kept_between_builds_notes_its_losses(
+    built: Settings, built_database: sqlalchemy.Engine
+) -> None:
+    """Prevents a new mart, or a new memory of what customers were, of which nobody notices that it
+    was emptied."""
+    kept = {
+        f"{node['schema']}.{node['alias']}"
+        for node in load_manifest_json(built)["nodes"].values()
+        if node["config"].get("materialized") == "incremental"
+    }
+    assert {"marts.orders", WINBACK, "intermediate.int_identity__people"} < kept
+    for table in sorted(kept):
+        change(built_database, f"truncate {table}")
+    noted = "select array_agg(distinct relation) from ops.lost_rows where operation = 'truncate'"
+    assert value_of(built_database, noted) == sorted(kept)
 
 
 def test_a_clock_that_was_set_back_leaves_the_builds_in_their_order(

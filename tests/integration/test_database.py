@@ -42,6 +42,7 @@ def test_two_processes_migrate_a_new_database_at_the_same_time(empty_database: s
             "ops.alembic_version",
             "ops.loads",
             "ops.builds",
+            "ops.lost_rows",
             "ops.erasures",
             "ops.erased_identifiers",
             "ops.erasure_key",

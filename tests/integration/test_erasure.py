@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +20,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy
+from psycopg import sql
 
+from orchestration.build import BuildReport
 from orchestration.ingest.contracts import read_contracts
 from orchestration.ingest.errors import LoadBusy
 from orchestration.ingest.load import load_landing, only_load
@@ -19,8 +30,55 @@ from orchestration.privacy import erasure
 from orchestration.privacy.erasure import ErasureError, Receipt, erase_requested, request_erasure
 from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.transform import project_fingerprint, transform
+from orchestration.warehouse.backup import KEPT_MARTS
 from orchestration.warehouse.builds import building, parse_as_of
 from orchestration.warehouse.database import engine
+from orchestration.warehouse.postgres import OWNER, EmbeddedServer
+from tests.conftest import TEST_DATABASE, administer, built_warehouse
+
+IS_LONG = os.environ.get("JOURNEY_LONG") == "1"
+KILLS, KILLED_BUILDS = (50, 8) if IS_LONG else (4, 1)
+PATIENCE_SECONDS, LOOK_EVERY_SECONDS = 600, 0.02
+MOST_SECONDS, MOST_SECONDS_OF_BUILD = 2.0, 20.0
+"""How long an erasure, and the build around it, are let live at most after they began."""
+ASKED_TEMPLATE = "journey_asked"
+PSEUDONYM = re.compile(r"erased-[0-9a-f]{32}|\b[0-9a-f]{32}\b")
+PSEUDONYMS = """
+    select
+        request_id,
+        pseudonym,
+        md5(concat(
+            length(tenant_id), ':', tenant_id, '5:email', length(pseudonym) + 15, ':', pseudonym,
+            '@erased.invalid'
+        ))
+    from ops.erasures
+    order by request_id
+"""
+"""Which request each pseudonym, and the customer id that is minted from it, is of."""
+ERASE = """
+import os, signal, sys
+import psycopg
+from orchestration.privacy.erasure import erase_requested
+from orchestration.settings import get_settings
+from orchestration.warehouse.database import engine
+database = engine(get_settings())
+database.connect().close()
+execute, done = psycopg.Cursor.execute, 0
+fatal = int(sys.argv[1]) if len(sys.argv) > 1 else -1
+def executed(cursor, *arguments, **options):
+    global done
+    if done == fatal:
+        os.kill(os.getpid(), signal.SIGKILL)
+    done += 1
+    return execute(cursor, *arguments, **options)
+psycopg.Cursor.execute = executed
+print("ready", flush=True)
+erase_requested(database, get_settings())
+if done == fatal:
+    os.kill(os.getpid(), signal.SIGKILL)
+print(done, flush=True)
+"""
+"""Carries out the requests; dies before the statement that it is told, or after the last one."""
 
 AS_OF = parse_as_of("2026-07-01T00:00:00Z")
 TENANT, MARA = "aurora", "mara.lindqvist@example.com"
@@ -42,9 +100,107 @@ REJECTED_WITH_A_PHONE = f"""
     )
     values (0, '{TENANT}', 'leads', 'aurora/leads/a.csv', 9, '1,,{PHONE_AS_WRITTEN}', '{{}}', now())
 """
+PHONES_AGAIN = ("+49 172 2345678", "0049-172-2345678", "0172/2345678", PHONE_AS_WRITTEN)
+REJECTED_AGAIN = (
+    *(f"r-{number},,{phone},x,noon\n" for number, phone in enumerate(PHONES_AGAIN)),
+    "r-7,,,call 17 times +49 172 2345678 9-17 h,noon\n",
+    f"r-8,<{MARA.upper()}>,,x,noon\n",
+    f"r-9,,,mailto:{MARA}.,noon\n",
+    "r-10,other@example.com,+49 172 2345679,x,noon\n",
+)
+"""Rows without an instant, of which all but the last show somebody forgotten."""
+FORGOTTEN_AGAIN = f"""
+    with again as (
+        insert into ops.erasures
+        select
+            gen_random_uuid(), tenant_id, 'again', requested_at + interval '1 day', now(), outcome,
+            null, 'erased-' || repeat('0', 32)
+        from ops.erasures
+        where tenant_id = '{TENANT}' and starts_with(request_id, 'by-hand')
+        order by decided_at
+        limit 1
+        returning erasure_id
+    )
+
+    insert into ops.erased_identifiers
+    select known.tenant_id, known.identifier_hash, again.erasure_id, known.before + interval '1 day'
+    from ops.erased_identifiers as known
+    cross join again
+    where known.tenant_id = '{TENANT}'
+"""
+FORGOTTEN_CUSTOMERS = """
+    select tenant_id, customer_id, total_orders from marts.customers where is_erased order by 1, 2
+"""
 SEARCHED = ("raw", "seeds", "intermediate", "marts", "sync", "outbox", "ops")
 MEANT_FOR_DESTINATIONS = "outbox.profile_deletions"
+DERIVED_AND_TOUCHED = (
+    *(f"marts.{mart}" for mart in KEPT_MARTS),
+    *(f"intermediate.int_identity__{name}" for name in ("people", "identifiers", "derivation")),
+)
 WITHOUT_PEOPLE = {"coupons"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A warehouse whose last build knows who the people are that asked to be forgotten."""
+
+    warehouse: tuple[Path, BuildReport]
+    """Its home, and the report of the build that it was made from."""
+    known: list[str]
+    """What Mara is known by."""
+    requests: int
+
+
+@pytest.fixture(scope="module")
+def asked(
+    server: EmbeddedServer,
+    warehouse: tuple[Path, BuildReport],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Asked]:
+    """Mara has asked by hand, others in files, and a build has found out who they are."""
+    name = sql.Identifier(ASKED_TEMPLATE)
+    folder = tmp_path_factory.mktemp("asked")
+    for settings in built_warehouse(server, warehouse, folder):
+        database = engine(settings)
+        known = identifiers_of(database, MARA)
+        with database.begin() as connection:
+            connection.exec_driver_sql(REJECTED_WITH_A_PHONE)
+            connection.exec_driver_sql(SENT_TO_A_STRANGER)
+        # the command was killed, and given again
+        for _ in range(2):
+            request_erasure(database, TENANT, email=MARA.upper())
+        requests = 2 + write_requests(database, settings)
+        assert build(database, settings, tested=False) == []
+        database.dispose()
+        template = sql.SQL("create database {} owner {} template {}").format(
+            name, sql.Identifier(OWNER), sql.Identifier(TEST_DATABASE)
+        )
+        administer(server, template)
+    yield Asked((folder / "home", warehouse[1]), known, requests)
+    administer(server, sql.SQL("drop database {}").format(name))
+
+
+@pytest.fixture
+def opened(
+    server: EmbeddedServer, asked: Asked, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], AbstractContextManager[Settings]]:
+    """Opens copies of that warehouse, one at a time."""
+
+    @contextmanager
+    def copied() -> Iterator[Settings]:
+        folder = tmp_path_factory.mktemp("copy")
+        yield from built_warehouse(server, asked.warehouse, folder, ASKED_TEMPLATE)
+
+    return copied
+
+
+@pytest.fixture
+def settings_asked(
+    opened: Callable[[], AbstractContextManager[Settings]],
+) -> Iterator[Settings]:
+    """Settings of a copy that only this test sees."""
+    with opened() as settings:
+        yield settings
 
 
 @pytest.fixture
@@ -171,24 +327,16 @@ def points(database: sqlalchemy.Engine) -> dict[tuple[str, str], int]:
 
 
 def test_somebody_forgotten_leaves_amounts_and_nothing_else(
-    built: Settings, database: sqlalchemy.Engine, monkeypatch: pytest.MonkeyPatch
+    asked: Asked, settings_asked: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prevents: an e-mail that lives on in a table nobody thought of, a phone in a rejected row,
     money that goes with its owner, and a person whom yesterday's files bring back."""
-    known = identifiers_of(database, MARA)
+    known, database = asked.known, engine(settings_asked)
     assert MARA in known
     assert len(known) > 3
+    assert asked.requests > 2
     before, points_before = totals(database), points(database)
-    with database.begin() as connection:
-        connection.exec_driver_sql(REJECTED_WITH_A_PHONE)
-        connection.exec_driver_sql(SENT_TO_A_STRANGER)
-    request_erasure(database, TENANT, email=MARA.upper())
-    asked_in_files = write_requests(database, built)
-    assert asked_in_files > 1
-
-    # this one finds out who the person is
-    assert build(database, built, tested=False) == []
-    payload = built.home / "outbox" / "shown" / "payloads.jsonl"
+    payload = settings_asked.home / "outbox" / "shown" / "payloads.jsonl"
     payload.parent.mkdir(parents=True)
     payload.write_text(MARA)
     are_shown: list[bool] = []
@@ -199,13 +347,14 @@ def test_somebody_forgotten_leaves_amounts_and_nothing_else(
 
     erase_one = erasure._erase
     monkeypatch.setattr(erasure, "_erase", erase)
-    receipts = build(database, built)
+    receipts = build(database, settings_asked)
     # whoever is killed after the first request must not leave the files behind
     assert set(are_shown) == {False}
     assert {one.outcome for one in receipts} == {"erased"}
-    assert len(receipts) == asked_in_files + 1
-    (of_mara,) = (one for one in receipts if one.request_id.startswith("by-hand"))
+    assert len(receipts) == asked.requests
+    of_mara, asked_before = (one for one in receipts if one.request_id.startswith("by-hand"))
     assert of_mara.rows["raw.shopify_orders"] > 0
+    assert not asked_before.rows
 
     assert traces(database, [*known, PHONE_AS_WRITTEN]) == []
     assert totals(database) == before
@@ -218,20 +367,173 @@ def test_somebody_forgotten_leaves_amounts_and_nothing_else(
         deletions = connection.exec_driver_sql(
             f"select payload ->> 'email', payload ->> 'phone' from {MEANT_FOR_DESTINATIONS}"
         ).all()
-        assert len(pseudonyms) >= len(receipts)
+        assert len(pseudonyms) >= len(receipts) - 1
         assert {row[:4] for row in pseudonyms} == {(None, None, None, False)}
         assert MARA in {email for email, _ in deletions}
         # whoever gave no e-mail is known to a destination by the phone
         assert any(phone for email, phone in deletions if email is None)
 
     with database.begin() as connection:
+        # whoever came back and asked again has a second pseudonym, for what came between
+        connection.exec_driver_sql(FORGOTTEN_AGAIN)
+        forgotten = connection.exec_driver_sql(FORGOTTEN_CUSTOMERS).all()
         for source in read_contracts(DBT_PROJECT_DIR):
             connection.exec_driver_sql(f'truncate raw."{source}"')
         connection.exec_driver_sql("truncate raw.rejected_rows")
         connection.exec_driver_sql("truncate ops.loads")
-    assert build(database, built, whole=True) == []
-    assert traces(database, known) == []
+    sent_again = Path(settings_asked.landing, TENANT, "leads", "again.csv")
+    sent_again.write_text("id,email,phone,source,captured_at\n" + "".join(REJECTED_AGAIN))
+    assert build(database, settings_asked, whole=True) == []
+    assert traces(database, [*known, *PHONES_AGAIN]) == []
+    with database.connect() as connection:
+        kept = connection.exec_driver_sql(
+            "select array_agg(content order by line) from raw.rejected_rows "
+            "where file = 'aurora/leads/again.csv'"
+        ).scalar_one()
+    assert kept == ["(erased)"] * (len(REJECTED_AGAIN) - 1) + [REJECTED_AGAIN[-1].strip()]
     assert totals(database) == before
+    with database.connect() as connection:
+        assert connection.exec_driver_sql(FORGOTTEN_CUSTOMERS).all() == forgotten
+    database.dispose()
+
+
+def state_of(database: sqlalchemy.Engine) -> dict[str, Counter[str]]:
+    """Every row that an erasure can touch, as text, with pseudonyms by the request they are of."""
+    found = {}
+    with database.connect() as connection:
+        names = {
+            name: request_id
+            for request_id, pseudonym, customer_id in connection.exec_driver_sql(PSEUDONYMS)
+            for name in (pseudonym, customer_id)
+        }
+        tables = [
+            *DERIVED_AND_TOUCHED,
+            *(
+                f"{schema}.{table}"
+                for schema in ("raw", "ops", "outbox")
+                for table in sqlalchemy.inspect(connection).get_table_names(schema=schema)
+            ),
+        ]
+        for table in tables:
+            rows = connection.exec_driver_sql(
+                "select (to_jsonb(whole) - '{decided_at, erasure_id}'::text[])::text "
+                f"from {table} as whole"
+            ).scalars()
+            found[table] = Counter(
+                PSEUDONYM.sub(lambda one: names.get(one[0], one[0]), row) for row in rows
+            )
+    return found
+
+
+def erase_and_kill(settings: Settings, draw: random.Random, statement: int | None) -> None:
+    """Carry out the requests in a process of its own, and kill that one.
+
+    Before that statement of it, or some time after it began where none is named.
+    """
+    arguments = [] if statement is None else [str(statement)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", ERASE, *arguments], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    try:
+        process.wait(PATIENCE_SECONDS if statement is not None else draw.uniform(0, MOST_SECONDS))
+    except subprocess.TimeoutExpired:
+        process.kill()
+    process.wait()
+    process.stdout.close()
+    assert process.returncode in (0, -signal.SIGKILL)
+
+
+def count_statements(settings: Settings) -> int:
+    """Carry out the requests undisturbed; how many statements that takes."""
+    done = subprocess.run(
+        [sys.executable, "-c", ERASE, "-1"], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return int(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.long
+def test_an_erasure_that_is_killed_and_run_again_ends_as_if_nothing_had_happened(
+    opened: Callable[[], AbstractContextManager[Settings]],
+) -> None:
+    """Prevents: somebody half forgotten for good, a second receipt or pseudonym, a destination that
+    is never told or told twice, and others who change along, because the process died within."""
+    draw = random.Random(KILLS)
+    with opened() as settings:
+        statements = count_statements(settings)
+        database = engine(settings)
+        undisturbed = state_of(database)
+        database.dispose()
+    # of each four one at some instant; the others from the first statement to the last commit
+    within = KILLS - KILLS // 4
+    steps = [(number * statements) // (within - 1) for number in range(within)]
+    for step in [*steps, *[None] * (KILLS // 4)]:
+        with opened() as settings:
+            shown = settings.home / "outbox" / "shown"
+            shown.mkdir(parents=True)
+            erase_and_kill(settings, draw, step)
+            database = engine(settings)
+            assert not shown.exists() or outcomes(database) == {}
+            done_before = outcomes(database)
+            receipts = erase_requested(database, settings)
+            assert done_before.keys().isdisjoint(one.request_id for one in receipts)
+            assert set(outcomes(database).values()) == {1}
+            end = state_of(database)
+            for table, rows in undisturbed.items():
+                assert end[table] == rows, (step, table)
+            database.dispose()
+
+
+def outcomes(database: sqlalchemy.Engine) -> dict[str, int]:
+    """How many receipts each request has."""
+    with database.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "select request_id, count(*) from ops.erasures group by request_id"
+        )
+        return {row[0]: row[1] for row in rows}
+
+
+@pytest.mark.long
+def test_a_build_that_is_killed_while_it_forgets_ends_with_the_next_ones(
+    asked: Asked, opened: Callable[[], AbstractContextManager[Settings]]
+) -> None:
+    """Prevents: marts that show somebody forgotten for good, because the build that forgot them
+    died before it derived anything, and the next one saw nothing new."""
+    draw = random.Random(KILLED_BUILDS)
+    command = [sys.executable, "-m", "orchestration.cli", "build", "--as-of", AS_OF.isoformat()]
+    for number in range(KILLED_BUILDS):
+        with opened() as settings:
+            database = engine(settings)
+            before, points_before = totals(database), points(database)
+            # the first one dies with all its receipts, the others at any instant
+            receipts = draw.randrange(asked.requests) if number else asked.requests
+            seconds = draw.uniform(0, MOST_SECONDS_OF_BUILD) if number else 0
+            process = subprocess.Popen(
+                command,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            while len(outcomes(database)) < receipts and process.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(LOOK_EVERY_SECONDS)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            assert process.returncode in (0, -signal.SIGKILL)
+            # who was not forgotten yet waits for a build that knows everybody
+            build(database, settings, tested=False)
+            if len(outcomes(database)) < asked.requests:
+                build(database, settings, tested=False)
+            assert set(outcomes(database).values()) == {1}
+            assert len(outcomes(database)) == asked.requests
+            assert traces(database, [*asked.known, PHONE_AS_WRITTEN]) == []
+            assert totals(database) == before
+            assert points(database).items() <= points_before.items()
+            database.dispose()
 
 
 def test_a_request_that_names_nobody_is_refused(database: sqlalchemy.Engine) -> None:

@@ -319,6 +319,7 @@ SENT_FROM = {
     "intermediate.int_winback__candidates": {"select"},
     "ops.builds": {"select"},
     "ops.loads": {"select"},
+    "ops.lost_rows": {"select"},
     "outbox.campaign_enrolments": {"select", "insert"},
     "outbox.deliveries": {"select", "insert", "update"},
     "outbox.profile_deletions": {"select", "delete"},
@@ -394,6 +395,9 @@ def test_a_warehouse_of_before_the_sender_lets_it_in(
     try:
         for statement in (
             "drop function access.admit_sender() cascade",
+            "drop function access.watch(text[]) cascade",
+            "drop function access.note_loss() cascade",
+            "drop table ops.lost_rows",
             "revoke all on all tables in schema raw, intermediate from journey_sender",
             "revoke all on schema raw, intermediate from journey_sender",
             "grant usage on schema seeds to journey_sender",
@@ -427,6 +431,7 @@ SENDER_FORBIDDEN = [
     ("delete from sync.sync_klaviyo__winback_events", "permission denied for table sync_klaviyo"),
     ("update ops.builds set verdict = 'succeeded'", "permission denied for table builds"),
     ("delete from ops.loads", "permission denied for table loads"),
+    ("delete from ops.lost_rows", "permission denied for table lost_rows"),
     ("delete from outbox.deliveries", "permission denied for table deliveries"),
     ("truncate outbox.deliveries", "permission denied for table deliveries"),
     ("delete from outbox.switches", "permission denied for table switches"),

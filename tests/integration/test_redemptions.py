@@ -44,6 +44,7 @@ def offer(
     """A request of each process, spread over so many members with so many points each."""
     with database.begin() as connection:
         connection.exec_driver_sql("delete from outbox.redemption_decisions")
+        connection.exec_driver_sql("set local journey.replaces = 'on'")
         connection.exec_driver_sql("delete from marts.reward_redemptions")
         connection.exec_driver_sql(OFFER, {"cost": COST, "pieces": pieces})
         members = connection.exec_driver_sql(MEMBERS, {"count": customers}).scalars().all()
@@ -184,6 +185,7 @@ def test_every_reason_is_seen_in_the_marts(
     """Prevents a limit of a reward, or what was granted before, that the decision does not read."""
     with database_of_built.begin() as connection:
         connection.exec_driver_sql("delete from outbox.redemption_decisions")
+        connection.exec_driver_sql("set local journey.replaces = 'on'")
         connection.exec_driver_sql("delete from marts.reward_redemptions")
         members = connection.exec_driver_sql(MEMBERS, {"count": 12}).scalars().all()
         connection.exec_driver_sql(

@@ -16,6 +16,7 @@ from orchestration.tenants import READER_CONNECTIONS, add_reader, remove_reader
 from orchestration.warehouse.database import engine_for, migrate, parse_url
 from orchestration.warehouse.errors import DatabaseUnsuitable
 from orchestration.warehouse.postgres import ADMINISTRATOR, EmbeddedServer
+from orchestration.warehouse.roles import READER_FILES
 
 LOGIN = "bi_of_aurora"
 SEED = SEEDS_DIR / "tenants.csv"
@@ -93,6 +94,71 @@ def test_a_reader_has_so_many_connections_and_no_more(reader: dict[str, Any]) ->
     finally:
         for connection in open_ones:
             connection.close()
+
+
+FITS, FITS_NOT = 10_000, 100_000
+"""Rows of which a sort in the least memory needs less than a megabyte of files, and more."""
+
+
+def sort(connection: psycopg.Connection[Any], rows: int) -> None:
+    """Sort so many rows, in files because they do not fit into the memory."""
+    connection.execute("set work_mem = '64kB'")
+    numbers = f"generate_series(1, {rows}) as numbers (number)"
+    connection.execute(f"select number from {numbers} order by number desc offset {rows}")
+
+
+def test_a_reader_cannot_fill_the_disk(reader: dict[str, Any], database: sqlalchemy.Engine) -> None:
+    """Prevents: one report that sorts everything with everything, and a disk so full of it that
+    neither builds nor other tenants can go on."""
+    with psycopg.connect(reader["url"], autocommit=True) as connection:
+        assert connection.execute("show temp_file_limit").fetchone() == (READER_FILES,)
+        sort(connection, FITS_NOT)
+        connection.execute("set default_transaction_read_only = off")
+        for lift in (
+            "set temp_file_limit = -1",
+            "alter role current_user set temp_file_limit = -1",
+            "alter role current_user reset temp_file_limit",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(lift)
+        connection.execute("alter role current_user reset all")
+    with psycopg.connect(reader["url"]) as connection:
+        assert connection.execute("show temp_file_limit").fetchone() == (READER_FILES,)
+    with database.begin() as owner:
+        owner.exec_driver_sql(f"alter role {LOGIN} set temp_file_limit = '1MB'")
+    # what an administrator has set stays
+    migrate(database)
+    with psycopg.connect(reader["url"], autocommit=True) as connection:
+        sort(connection, FITS)
+        with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="temp_file_limit"):
+            sort(connection, FITS_NOT)
+
+
+def test_a_reader_of_before_is_bounded_once_a_superuser_allows_it(
+    database: sqlalchemy.Engine, server: EmbeddedServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prevents: a server of somebody else's where no reader can be made, or where those who were
+    made before stay without a bound for good."""
+    administrator = engine_for(server.url(ADMINISTRATOR, "postgres"))
+
+    def allow(words: str) -> None:
+        with administrator.begin() as connection:
+            connection.exec_driver_sql(words)
+
+    allow("revoke set on parameter temp_file_limit from journey_owner")
+    try:
+        made = journey(capsys, "tenant", "add-reader", LOGIN, "--tenant", "aurora", "--json")
+        address = json.loads(made[1])["url"]
+        with psycopg.connect(address) as connection:
+            assert connection.execute("show temp_file_limit").fetchone() == ("-1",)
+        allow("grant set on parameter temp_file_limit to journey_owner")
+        migrate(database)
+        with psycopg.connect(address) as connection:
+            assert connection.execute("show temp_file_limit").fetchone() == (READER_FILES,)
+    finally:
+        allow("grant set on parameter temp_file_limit to journey_owner")
+        administrator.dispose()
+        remove_reader(database, LOGIN)
 
 
 def test_a_removed_reader_is_out_at_once(

@@ -100,6 +100,12 @@ ROWS = {
             f"('kente', 'klaviyo', 'test', '{AT}')",
         ),
     },
+    "0011": {
+        "ops.lost_rows": (
+            "(relation, operation, lost_by, lost_at)",
+            f"('marts.of_then', 'delete', 'somebody', '{AT}')",
+        ),
+    },
 }
 """What a warehouse may hold from the revision on that made the table: columns and values."""
 MART = "create table marts.of_then (tenant_id text not null, customer_id text, email text)"

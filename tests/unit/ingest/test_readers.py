@@ -140,6 +140,7 @@ def test_a_file_that_cannot_be_read_names_the_place(data: bytes, words: str) -> 
             read(data, piece=piece)
 
 
+NO_HEADER = "it names no column that is known: begin the file with a header"
 STRICT = Contract(
     "things",
     "",
@@ -152,18 +153,20 @@ STRICT = Contract(
     ("data", "words"),
     [
         (b"at\n", "line 1: required column id is missing; the header has 'at'"),
-        (b"x\n", "line 1: required columns id, at are missing; the header has 'x'"),
+        (b"x\n", f"line 1: required columns id, at are missing; {NO_HEADER}"),
+        (b"ada@example.com,0172\n", f"line 1: required columns id, at are missing; {NO_HEADER}"),
         (
             b"id;at\n1;2\n",
             "line 1: required columns id, at are missing; the header is separated by ';': "
             "export it with commas",
         ),
         (b"at,a;id\n", "line 1: required column id is missing; the header has 'at, a;id'"),
-        (b"x;y\n", "line 1: required columns id, at are missing; the header has 'x;y'"),
+        (b"x;y\n", f"line 1: required columns id, at are missing; {NO_HEADER}"),
     ],
 )
 def test_a_header_that_lacks_columns_says_why(data: bytes, words: str) -> None:
-    """Prevents a sender from looking for columns that are there, but split by something else."""
+    """Prevents a sender from looking for columns that are there, but split by something else, and
+    a first row of somebody's that is told as if it were a header."""
     with pytest.raises(FileRefused) as caught:
         list(read_rows(STRICT, "csv", iter([data])).batches)
     assert str(caught.value) == words

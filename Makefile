@@ -67,8 +67,8 @@ test-long: setup  ## the long proofs at their full counts
 test-browser: setup $(CHROMIUM)  ## the pages of the dashboard in Chromium
 	$(BIN)/pytest -q tests/browser
 
-screenshots: setup $(CHROMIUM)  ## the pictures of the README, of the dashboard that journey up serves
-	$(BIN)/python docs/images/take.py
+screenshots: setup $(CHROMIUM)  ## the pictures of the docs, of a sample as large as the demo's
+	JOURNEY_PICTURES=$(CUSTOMERS) $(BIN)/pytest -q tests/browser/test_pictures.py
 
 .PHONY: chromium-is-missing
 chromium-is-missing:

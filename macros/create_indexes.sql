@@ -44,7 +44,7 @@
 {%- endmacro %}
 
 {% macro postgres__create_missing_indexes() %}
-    {%- if flags.WHICH in ('run', 'build') -%}
+    {%- if execute and flags.WHICH in ('run', 'build') -%}
         {%- set found = {} -%}
         {%- for row in run_query(indexes_of_kept_tables()).rows -%}
             {%- do found.setdefault(row[0], []).append({'is_unique': row[1], 'form': row[2]}) -%}

@@ -68,7 +68,10 @@ FORGETFUL = {
 }
 TEST_DATABASE = "journey_test"
 BUILT_TEMPLATE = "journey_built"
-SAMPLE_CUSTOMERS, SAMPLE_SEED, SAMPLE_AS_OF = 120, 7, "2026-07-01T00:00:00Z"
+PICTURED_CUSTOMERS = int(os.environ.get("JOURNEY_PICTURES", "0"))
+"""How large the sample is of which the pictures of the docs are taken: make screenshots."""
+SAMPLE_CUSTOMERS, SAMPLE_SEED = PICTURED_CUSTOMERS or 120, 7
+SAMPLE_AS_OF = "2026-07-01T00:00:00Z"
 JOURNEY_VARIABLES = (
     "JOURNEY_HOME",
     "JOURNEY_DATABASE_URL",

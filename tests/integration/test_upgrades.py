@@ -8,11 +8,12 @@ import pytest
 import sqlalchemy
 from alembic import command
 from alembic.script import ScriptDirectory
+from dbt.cli.main import dbtRunner
 
 from orchestration.ingest.load import load_landing
 from orchestration.sample.generate import generate
-from orchestration.settings import Settings, get_settings
-from orchestration.transform import transform
+from orchestration.settings import DBT_PROJECT_DIR, Settings, get_settings
+from orchestration.transform import dbt_environment, transform
 from orchestration.warehouse import database as warehouse
 from orchestration.warehouse.builds import building, parse_as_of
 from orchestration.warehouse.postgres import EmbeddedServer
@@ -323,7 +324,9 @@ INDEXES = """
 """
 
 
-def test_a_build_makes_the_indexes_that_an_older_release_did_not_declare(built: Settings) -> None:
+def test_a_build_makes_the_indexes_that_an_older_release_did_not_declare(
+    built: Settings, tmp_path: Path
+) -> None:
     """Prevents: a warehouse that stays slow after an upgrade, until somebody makes it anew; and a
     build that makes the same index again each time, or waits for readers."""
     database = warehouse.engine(built)
@@ -341,7 +344,13 @@ def test_a_build_makes_the_indexes_that_an_older_release_did_not_declare(built: 
             connection.exec_driver_sql(f"drop index {name}")
     with database.begin() as reader:
         reader.exec_driver_sql("select * from marts.customers limit 1")
-        for _ in range(2):
-            transform(built, parse_as_of(SAMPLE_AS_OF), select=["tenants"]).require_success()
-            assert sorted(index[:3] for index in indexes()) == forms
+        transform(built, parse_as_of(SAMPLE_AS_OF), select=["tenants"]).require_success()
+        assert sorted(index[:3] for index in indexes()) == forms
+    # by hand, dbt reads the macro of the end before it knows any table
+    folders = ("--project-dir", str(DBT_PROJECT_DIR), "--profiles-dir", str(DBT_PROJECT_DIR))
+    written = ("--target-path", str(tmp_path), "--log-path", str(tmp_path))
+    with dbt_environment(built):
+        outcome = dbtRunner().invoke(["build", "--select", "tenants", *folders, *written])
+    assert outcome.success, outcome.exception
+    assert sorted(index[:3] for index in indexes()) == forms
     database.dispose()

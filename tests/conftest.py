@@ -69,6 +69,9 @@ FORGETFUL = {
 TEST_DATABASE = "journey_test"
 BUILT_TEMPLATE = "journey_built"
 SAMPLE_CUSTOMERS, SAMPLE_SEED, SAMPLE_AS_OF = 120, 7, "2026-07-01T00:00:00Z"
+LEFT_BEHIND = ("dagster.yaml", "outbox", "compiled", "run")
+"""What a copy of the built home is better off without: another home's address, what was written for
+people, and a file of SQL for each of nine hundred steps of dbt."""
 JOURNEY_VARIABLES = (
     "JOURNEY_HOME",
     "JOURNEY_DATABASE_URL",
@@ -263,7 +266,7 @@ def built_warehouse(
     """A copy of the built warehouse, to which the environment points."""
     template, _ = warehouse
     home = folder / "home"
-    shutil.copytree(template, home, ignore=shutil.ignore_patterns("dagster.yaml", "outbox"))
+    shutil.copytree(template, home, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
     with pytest.MonkeyPatch.context() as monkeypatch:
         for database_url in fresh_database(server, BUILT_TEMPLATE):
             set_environment(monkeypatch, **environment(server, home, database_url))

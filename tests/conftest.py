@@ -72,6 +72,9 @@ PICTURED_CUSTOMERS = int(os.environ.get("JOURNEY_PICTURES", "0"))
 """How large the sample is of which the pictures of the docs are taken: make screenshots."""
 SAMPLE_CUSTOMERS, SAMPLE_SEED = PICTURED_CUSTOMERS or 120, 7
 SAMPLE_AS_OF = "2026-07-01T00:00:00Z"
+LEFT_BEHIND = ("dagster.yaml", "outbox", "compiled", "run")
+"""What a copy of the built home is better off without: another home's address, what was written for
+people, and a file of SQL for each of nine hundred steps of dbt."""
 JOURNEY_VARIABLES = (
     "JOURNEY_HOME",
     "JOURNEY_DATABASE_URL",
@@ -269,7 +272,7 @@ def built_warehouse(
     """A copy of the built warehouse, or of another database, to which the environment points."""
     template, _ = warehouse
     home = folder / "home"
-    shutil.copytree(template, home, ignore=shutil.ignore_patterns("dagster.yaml", "outbox"))
+    shutil.copytree(template, home, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
     with pytest.MonkeyPatch.context() as monkeypatch:
         for database_url in fresh_database(server, database):
             set_environment(monkeypatch, **environment(server, home, database_url))

@@ -1,9 +1,9 @@
 """Dagster's event log in SQLite, without its waiting for the disk.
 
-A run writes some ten events per model and test. Dagster's own class opens, commits, syncs and
+A run writes some four events per model and test. Dagster's own class opens, commits, syncs and
 closes two databases for each, which takes longer than the transformation of a small warehouse.
-This one keeps the index open (a crash of the machine loses its last events but never breaks it)
-and does not sync the file of a single run. `dagster.yaml` names it.
+This one keeps the index and the file of one run open (a crash of the machine loses the last events
+of the index but never breaks it), and does not sync the file of a run. `dagster.yaml` names it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ class EventLog(SqliteEventLogStorage):
     """The same files as Dagster's own class, opened in another manner."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._index_engine: sqlalchemy.Engine | None = None
+        self._open: dict[str, sqlalchemy.Engine] = {}
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -42,19 +42,28 @@ class EventLog(SqliteEventLogStorage):
             with self._opened(shard).begin() as connection:
                 yield connection
 
+    def wipe(self) -> None:
+        """Remove the events of all runs, and their files."""
+        self._close(*self._open)
+        super().wipe()
+
     def dispose(self) -> None:
         """Close what is open."""
-        if self._index_engine is not None:
-            self._index_engine.dispose()
-            self._index_engine = None
+        self._close(*self._open)
         super().dispose()
 
     def _opened(self, shard: str) -> sqlalchemy.Engine:
-        if shard != INDEX_SHARD_NAME:
-            return self._engine(shard, NullPool, "off")
-        if self._index_engine is None:
-            self._index_engine = self._engine(shard, StaticPool, "normal")
-        return self._index_engine
+        """The engine of the index or a run; that of another run is closed."""
+        if shard not in self._open:
+            is_index = shard == INDEX_SHARD_NAME
+            if not is_index:
+                self._close(*self._open.keys() - {INDEX_SHARD_NAME})
+            self._open[shard] = self._engine(shard, StaticPool, "normal" if is_index else "off")
+        return self._open[shard]
+
+    def _close(self, *shards: str) -> None:
+        for shard in shards:
+            self._open.pop(shard).dispose()
 
     def _engine(
         self, shard: str, pool: type[sqlalchemy.Pool], synchronous: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import signal
@@ -18,6 +19,11 @@ from typing import Literal
 import dagster as dg
 import pytest
 import sqlalchemy
+from dbt.adapters.events.types import ConnectionUsed
+from dbt.events.types import LogModelResult
+from dbt_common.events.base_types import EventLevel
+from dbt_common.events.event_manager import EventManager
+from dbt_common.events.functions import fire_event
 from typer.testing import CliRunner
 
 from orchestration import transform as transform_module
@@ -37,6 +43,7 @@ from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.transform import (
     NodeResult,
     TransformError,
+    _heard_events_only,
     _with_examples,
     load_manifest_json,
     project_fingerprint,
@@ -280,6 +287,47 @@ def test_an_interrupt_leaves_no_dbt_at_work(
     assert "dbt" not in {thread.name for thread in threading.enumerate()}
     at_work = "select count(*) from pg_stat_activity where application_name = 'dbt'"
     assert value_of(built_database, f"{at_work} and state = 'active'") == 0
+
+
+def test_dbt_makes_only_the_events_that_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents a release of dbt that makes thousands of events for nobody again, or in which those
+    that we record are no longer made; and a dbt that stays silent after the run."""
+    heard: list[str] = []
+    manager = EventManager()
+    manager.add_callback(lambda event: heard.append(event.info.name))
+    monkeypatch.setattr("dbt_common.events.event_manager_client._EVENT_MANAGER", manager)
+
+    def say_all() -> list[str]:
+        heard.clear()
+        fire_event(ConnectionUsed(conn_type="postgres", conn_name="model.one"))
+        fire_event(LogModelResult(description="one", status="ok"), level=EventLevel.INFO)
+        return list(heard)
+
+    with _heard_events_only():
+        assert say_all() == ["LogModelResult"]
+        assert vars(ConnectionUsed(conn_type="postgres", conn_name="model.one")) == {}
+    assert say_all() == ["ConnectionUsed", "LogModelResult"]
+
+
+def test_the_events_of_runs_are_kept_whoever_reads_meanwhile(tmp_path: Path) -> None:
+    """Prevents a page of the UI without the last events of a run, events in another run's file, and
+    events that are written to a file which was removed."""
+    writer, reader = EventLog(str(tmp_path)), EventLog(str(tmp_path))
+    one, other = (dg.DagsterRun(JOB).run_id for _ in range(2))
+    for number, run_id in enumerate((one, other, one)):
+        writer.store_event(
+            dg.EventLogEntry(None, logging.INFO, f"{number}", run_id, timestamp=float(number))
+        )
+    for log in (reader, writer):
+        told = [[entry.user_message for entry in log.get_logs_for_run(run)] for run in (one, other)]
+        assert told == [["0", "2"], ["1"]]
+    reader.dispose()
+    writer.wipe()
+    assert not (tmp_path / f"{one}.db").exists()
+    writer.store_event(dg.EventLogEntry(None, logging.INFO, "anew", one, timestamp=3.0))
+    assert [entry.user_message for entry in reader.get_logs_for_run(one)] == ["anew"]
+    reader.dispose()
+    writer.dispose()
 
 
 def test_an_exception_settles_the_build_as_failed(

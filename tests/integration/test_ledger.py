@@ -209,7 +209,7 @@ def derive(warehouse: Warehouse, members: Sequence[Member], as_of: datetime) -> 
 def warehouse(worlds_warehouse: Worlds) -> Iterator[Warehouse]:
     with worlds_warehouse([World(0, tenant, ((),)) for tenant in TENANTS]) as opened:
         opened.load_all()
-        opened.build(AS_OF)
+        opened.build(AS_OF, marts=MODELS)
         yield opened
 
 

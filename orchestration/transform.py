@@ -440,7 +440,7 @@ def _heard_events_only() -> Iterator[None]:
     def make_nothing(_event: DebugLevel, **_values: Any) -> None:
         """An event that nobody hears has nothing to say."""
 
-    EventManager.fire_event = fire_if_heard  # type: ignore[method-assign]
+    EventManager.fire_event = fire_if_heard  # type: ignore[method-assign, assignment]
     DebugLevel.__init__ = make_nothing  # type: ignore[method-assign, assignment]
     try:
         yield

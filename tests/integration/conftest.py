@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -9,6 +10,9 @@ import pytest
 
 from tests.reference.histories import World
 from tests.reference.warehouse import Project, Warehouse
+
+collect_ignore = [] if os.environ.get("JOURNEY_LONG") == "1" else ["test_killed_dagster.py"]
+"""Proofs of which one case takes minutes, for they start Dagster: `make test-long` has them."""
 
 Worlds = Callable[[list[World]], AbstractContextManager[Warehouse]]
 

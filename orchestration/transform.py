@@ -419,8 +419,8 @@ def _garbage_left_alone() -> Iterator[None]:
 def _heard_events_only() -> Iterator[None]:
     """Let dbt make no events of its level `debug`, which neither the log nor we take.
 
-    It makes some at every step of a model, each of them two messages of protobuf, and only then asks who
-    would like to hear it.
+    It makes some at every step of a model, each of them two messages of protobuf, and only then
+    asks who would like to hear it.
     """
     from dbt_common.events.base_types import BaseEvent, DebugLevel, EventLevel
     from dbt_common.events.event_manager import EventManager

@@ -32,7 +32,7 @@ TENANTS = (
     Tenant("new-york", "America/New_York", "USD", "US"),
 )
 MODELS = [f"int_loyalty__{name}" for name in
-          ("tier_steps", "balances", "movements", "accounts", "lots")]  # fmt: skip
+          ("tier_steps", "returns", "balances", "movements", "accounts", "lots")]  # fmt: skip
 RANKS = ("sign_up", "order", "review", "earn_birthday", "earn_bonus", "adjustment")
 SHOWN = 5
 

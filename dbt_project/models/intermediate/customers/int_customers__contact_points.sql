@@ -25,7 +25,7 @@ ranked_addresses as (
         identifier_type,
         identifier,
         row_number() over (
-            partition by tenant_id, customer_id, identifier_type
+            partition by customer_id, tenant_id, identifier_type
             order by seen_count desc, last_seen_at desc, identifier
         ) as preference
     from identifiers

@@ -56,7 +56,7 @@ ranked as (
     select
         captures.*,
         row_number() over (
-            partition by tenant_id, customer_id order by captured_at, reference_id
+            partition by customer_id, tenant_id order by captured_at, reference_id
         ) as capture_order
     from captures
 ),

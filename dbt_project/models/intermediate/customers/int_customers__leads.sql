@@ -19,7 +19,7 @@ follow_ups as (
         touchpoints.occurred_at,
         touchpoints.touchpoint_id,
         row_number() over (
-            partition by captures.tenant_id, captures.customer_id
+            partition by captures.customer_id, captures.tenant_id
             order by touchpoints.occurred_at, touchpoints.touchpoint_id
         ) as follow_up_order
     from captures

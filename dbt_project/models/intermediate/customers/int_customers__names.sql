@@ -35,7 +35,7 @@ ranked as (
     select
         names_per_customer.*,
         row_number() over (
-            partition by tenant_id, customer_id
+            partition by customer_id, tenant_id
             order by
                 seen_count desc,
                 last_seen_at desc,

@@ -40,7 +40,7 @@ numbered_orders as (
         orders.*,
         coalesce(
             sum(case when is_counted then 1 else 0 end) over (
-                partition by tenant_id, customer_id
+                partition by customer_id, tenant_id
                 order by ordered_at, order_id
                 rows between unbounded preceding and 1 preceding
             ),

@@ -47,7 +47,7 @@ matched_codes as (
         ) as minimum_quantity,
         coupons.is_first_time_only,
         row_number() over (
-            partition by order_codes.tenant_id, order_codes.order_id, order_codes.code
+            partition by order_codes.order_id, order_codes.tenant_id, order_codes.code
             order by
                 case
                     when order_codes.ordered_at < coupons.starts_at then 2

@@ -39,7 +39,7 @@ linking as (
         evidence.strength_order,
         evidence.record_count,
         first_value(evidence.identifier_key) over (
-            partition by evidence.tenant_id, evidence.source, evidence.sighting_id
+            partition by evidence.sighting_id, evidence.source, evidence.tenant_id
             order by evidence.strength_order, evidence.identifier_key
         ) as strongest_key
     from evidence

@@ -26,7 +26,7 @@ candidates as (
         evidence.order_reference,
         identifiers.customer_id,
         row_number() over (
-            partition by evidence.tenant_id, evidence.source, evidence.sighting_id
+            partition by evidence.sighting_id, evidence.source, evidence.tenant_id
             order by
                 case when identifiers.customer_id is not null then 1 else 2 end,
                 evidence.strength_order,

@@ -23,7 +23,7 @@ final as (
         evidence.identifier_key,
         coalesce(clusters.cluster_id, evidence.identifier_key) as cluster_id,
         first_value(coalesce(clusters.cluster_id, evidence.identifier_key)) over (
-            partition by evidence.tenant_id, evidence.source, evidence.sighting_id
+            partition by evidence.sighting_id, evidence.source, evidence.tenant_id
             order by
                 case
                     when evidence.identifier_type in ('order_number', 'order_reference') then 2

@@ -84,7 +84,7 @@ with_previous as (
         lag(is_manual) over engagement_order as previous_is_manual
     from everything
     window engagement_order as (
-        partition by tenant_id, customer_id
+        partition by customer_id, tenant_id
         order by happened_at, is_manual, reference_id nulls first
     )
 ),
@@ -107,7 +107,7 @@ numbered as (
                 else 0
             end
         ) over (
-            partition by with_previous.tenant_id, with_previous.customer_id
+            partition by with_previous.customer_id, with_previous.tenant_id
             order by with_previous.engaged_at, with_previous.reference_id nulls first
         ) as run_number
     from with_previous

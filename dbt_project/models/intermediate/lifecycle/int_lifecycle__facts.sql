@@ -79,7 +79,7 @@ running as (
             and instants.customer_id = engaged_runs.customer_id
             and instants.happened_at = engaged_runs.run_started_at
     window so_far as (
-        partition by instants.tenant_id, instants.customer_id
+        partition by instants.customer_id, instants.tenant_id
         order by instants.happened_at
     )
 ),

@@ -166,7 +166,7 @@ ranked as (
     select
         everything.*,
         row_number() over (
-            partition by tenant_id, customer_id, happened_at
+            partition by customer_id, tenant_id, happened_at
             order by trigger_rank, trigger_reference_id
         ) as precedence
     from everything

@@ -40,7 +40,7 @@ attributed as (
         changes.stage,
         changes.manual_change_id,
         row_number() over (
-            partition by changes.tenant_id, identifiers.customer_id, changes.changed_at
+            partition by identifiers.customer_id, changes.tenant_id, changes.changed_at
             order by changes.manual_change_id
         ) as precedence
     from changes
@@ -62,7 +62,7 @@ final as (
         customer_id,
         changed_at,
         lead(changed_at) over (
-            partition by tenant_id, customer_id order by changed_at
+            partition by customer_id, tenant_id order by changed_at
         ) as next_changed_at,
         stage,
         manual_change_id

@@ -9,7 +9,7 @@ ranked as (
     select
         transitions.*,
         row_number() over (
-            partition by tenant_id, customer_id order by transitioned_at desc
+            partition by customer_id, tenant_id order by transitioned_at desc
         ) as recency
     from transitions
 ),

@@ -58,7 +58,7 @@ with_neighbours as (
         lag(is_idle) over run as is_previous_idle,
         lead(is_idle) over run as is_next_idle
     from base_stages
-    window run as (partition by tenant_id, customer_id, run_number order by happened_at)
+    window run as (partition by customer_id, tenant_id, run_number order by happened_at)
 ),
 
 -- The latest instant at which anything was decided. Every run begins with something that happened,
@@ -76,7 +76,7 @@ decided as (
                 else happened_at
             end
         ) over (
-            partition by tenant_id, customer_id, run_number order by happened_at
+            partition by customer_id, tenant_id, run_number order by happened_at
         ) as decided_at
     from with_neighbours
 ),
@@ -100,7 +100,7 @@ with_memory as (
                     then happened_at
             end
         ) over (
-            partition by tenant_id, customer_id, run_number order by happened_at
+            partition by customer_id, tenant_id, run_number order by happened_at
         ) as churning_at
     from held
 ),

@@ -8,7 +8,7 @@ with_previous as (
     select
         stages.*,
         lag(stage) over (
-            partition by tenant_id, customer_id order by happened_at
+            partition by customer_id, tenant_id order by happened_at
         ) as from_stage
     from stages
 ),

@@ -23,29 +23,44 @@ tiers as (
     select * from {{ ref('int_loyalty__tiers') }}
 ),
 
-last_steps as (
+steps as (
+    select * from {{ ref('int_loyalty__tier_steps') }}
+),
+
+steps_per_member as (
     select
         tenant_id,
         customer_id,
-        lifetime_points_earned,
-        points_through,
-        total_orders,
-        tier,
-        tier_order,
-        row_number() over (
-            partition by tenant_id, customer_id
-            order by event_number desc
-        ) as step_from_last,
+        max(event_number) as last_event_number,
         max(
             case
                 when event_number = 1 or tier_order is distinct from previous_tier_order
                     then occurred_at
             end
-        ) over (partition by tenant_id, customer_id) as tier_achieved_at,
-        sum(
-            case when {{ is_redemption('event_type') }} then -points else 0 end
-        ) over (partition by tenant_id, customer_id) as lifetime_points_redeemed
+        ) as tier_achieved_at,
+        sum(case when {{ is_redemption('event_type') }} then -points else 0 end)
+            as lifetime_points_redeemed
+    from steps
+    group by tenant_id, customer_id
+),
+
+last_steps as (
+    select
+        tier_steps.tenant_id,
+        tier_steps.customer_id,
+        tier_steps.lifetime_points_earned,
+        tier_steps.points_through,
+        tier_steps.total_orders,
+        tier_steps.tier,
+        tier_steps.tier_order,
+        steps_per_member.tier_achieved_at,
+        steps_per_member.lifetime_points_redeemed
     from tier_steps
+    inner join steps_per_member
+        on
+            tier_steps.tenant_id = steps_per_member.tenant_id
+            and tier_steps.customer_id = steps_per_member.customer_id
+            and tier_steps.event_number = steps_per_member.last_event_number
 ),
 
 nets_per_member as (
@@ -86,7 +101,6 @@ final as (
         on
             members.tenant_id = last_steps.tenant_id
             and members.customer_id = last_steps.customer_id
-            and last_steps.step_from_last = 1
     left join nets_per_member
         on
             members.tenant_id = nets_per_member.tenant_id

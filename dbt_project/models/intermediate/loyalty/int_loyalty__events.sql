@@ -1,11 +1,19 @@
 {{ config(
     unique_key=['tenant_id', 'customer_id', 'event_number'],
+    pre_hook='{{ hash_joins_only() }}',
     post_hook='analyze {{ this }}',
-    indexes=[{'columns': ['tenant_id', 'event_type', 'source_id'], 'unique': true}],
+    indexes=[{'columns': ['source_id', 'event_type', 'tenant_id'], 'unique': true}],
 ) }}
 
 with order_events as (
     select * from {{ ref('int_loyalty__order_events') }}
+),
+
+shrinking_orders as (
+    select * from {{ ref('int_loyalty__order_events') }}
+    where
+        movement_type = 'order'
+        and has_take_back
 ),
 
 given_points as (
@@ -30,8 +38,7 @@ all_events as (
         floor(order_events.order_amount) * tenant_settings.points_per_unit as base_points,
         order_events.order_amount,
         order_events.taken_before_amount,
-        order_events.taken_after_amount,
-        order_events.has_take_back
+        order_events.taken_after_amount
     from order_events
     inner join tenant_settings on order_events.tenant_id = tenant_settings.tenant_id
 
@@ -50,8 +57,7 @@ all_events as (
         0 as base_points,
         0 as order_amount,
         0 as taken_before_amount,
-        0 as taken_after_amount,
-        false as has_take_back
+        0 as taken_after_amount
     from given_points
 ),
 
@@ -70,14 +76,13 @@ numbered_events as (
         order_amount,
         taken_before_amount,
         taken_after_amount,
-        event_type = 'order' and has_take_back as is_stored,
         row_number() over until_now as event_number,
         cast(coalesce(sum(amount_tenant) over until_now, 0) as numeric(14, 2)) as lifetime_value,
         sum(order_delta) over until_now as total_orders
     from all_events
     window
         until_now as (
-            partition by tenant_id, customer_id
+            partition by customer_id, tenant_id
             order by
                 occurred_at,
                 case event_type
@@ -101,17 +106,16 @@ numbered_events as (
         )
 ),
 
--- The orders of a customer that lose points later, counted in the order in which they were placed.
+-- The orders of a customer that lose points later, counted in the order of their events.
 stored_orders as (
     select
         tenant_id,
         order_id,
         row_number() over (
-            partition by tenant_id, customer_id
-            order by event_number
+            partition by customer_id, tenant_id
+            order by occurred_at, movement_id
         ) as stored_number
-    from numbered_events
-    where is_stored
+    from shrinking_orders
 ),
 
 final as (

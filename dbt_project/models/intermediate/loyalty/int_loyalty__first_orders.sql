@@ -11,6 +11,11 @@ with order_events as (
     select * from {{ ref('int_loyalty__order_events') }}
 ),
 
+counted_orders as (
+    select * from {{ ref('int_loyalty__order_events') }}
+    where movement_type = 'order'
+),
+
 numbered_orders as (
     select
         tenant_id,
@@ -18,11 +23,10 @@ numbered_orders as (
         order_id,
         occurred_at as ordered_at,
         row_number() over (
-            partition by tenant_id, customer_id
+            partition by customer_id, tenant_id
             order by occurred_at, order_id
         ) as order_number
-    from order_events
-    where movement_type = 'order'
+    from counted_orders
 ),
 
 final as (

@@ -110,7 +110,7 @@ final as (
             and movements.source_id = referral_points.source_id
     window
         until_now as (
-            partition by movements.tenant_id, movements.customer_id
+            partition by movements.customer_id, movements.tenant_id
             order by
                 movements.occurred_at,
                 movements.change_order,

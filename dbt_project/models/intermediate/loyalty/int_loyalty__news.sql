@@ -1,4 +1,4 @@
-{{ config(unique_key=['tenant_id', 'message_id']) }}
+{{ config(unique_key=['message_id', 'tenant_id']) }}
 
 -- Everything that is or will be worth telling a member, with the time in which it is. What is no
 -- longer worth it will never be again.

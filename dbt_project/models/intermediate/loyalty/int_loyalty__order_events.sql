@@ -65,7 +65,7 @@ taken_so_far as (
     from dated_movements
     window
         in_order_until_now as (
-            partition by tenant_id, order_id
+            partition by order_id, tenant_id
             order by occurred_at, movement_order, movement_id
             rows between unbounded preceding and current row
         )
@@ -85,11 +85,11 @@ final as (
         cast(coalesce(lag(taken_after_amount) over in_order, 0) as numeric(14, 2))
             as taken_before_amount,
         cast(taken_after_amount as numeric(14, 2)) as taken_after_amount,
-        count(*) over (partition by tenant_id, order_id) > 1 as has_take_back
+        count(*) over (partition by order_id, tenant_id) > 1 as has_take_back
     from taken_so_far
     window
         in_order as (
-            partition by tenant_id, order_id
+            partition by order_id, tenant_id
             order by occurred_at, movement_order, movement_id
         )
 )

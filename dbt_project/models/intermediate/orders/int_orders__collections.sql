@@ -10,7 +10,7 @@ ranked as (
         order_id,
         collection,
         row_number() over (
-            partition by tenant_id, order_id order by sum(amount) desc, collection
+            partition by order_id, tenant_id order by sum(amount) desc, collection
         ) as collection_rank
     from lines
     where collection is not null

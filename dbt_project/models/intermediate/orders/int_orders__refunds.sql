@@ -32,7 +32,7 @@ running_totals as (
             refund_records.tenant_id = orders.tenant_id
             and refund_records.order_id = orders.order_id
     window refunds_so_far as (
-        partition by refund_records.tenant_id, refund_records.order_id
+        partition by refund_records.order_id, refund_records.tenant_id
         order by refund_records.refunded_at, refund_records.refund_id
         rows between unbounded preceding and current row
     )

@@ -30,7 +30,7 @@ ranked as (
     select
         listed.*,
         row_number() over (
-            partition by tenant_id, order_id, refund_id
+            partition by order_id, tenant_id, refund_id
             order by place desc
         ) as recency
     from listed

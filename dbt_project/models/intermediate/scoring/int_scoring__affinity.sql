@@ -81,7 +81,7 @@ ranked_collections as (
         collection,
         score,
         row_number() over (
-            partition by tenant_id, customer_id
+            partition by customer_id, tenant_id
             order by score desc, collection_order, collection
         ) as collection_rank
     from scores_per_collection

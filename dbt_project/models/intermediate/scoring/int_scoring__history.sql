@@ -11,7 +11,7 @@ with_previous as (
         lag(frequency_score) over replay as previous_frequency_score,
         lag(monetary_score) over replay as previous_monetary_score
     from scores
-    window replay as (partition by tenant_id, customer_id order by scored_at)
+    window replay as (partition by customer_id, tenant_id order by scored_at)
 ),
 
 -- Score and band follow from the three.
@@ -34,7 +34,7 @@ final as (
         lead_score,
         lead_band,
         scored_at as valid_from,
-        lead(scored_at) over (partition by tenant_id, customer_id order by scored_at) as valid_to
+        lead(scored_at) over (partition by customer_id, tenant_id order by scored_at) as valid_to
     from changes
 )
 

@@ -23,7 +23,7 @@ dated as (
         {{ tenant_date('history.valid_from', 'tenants.time_zone') }} as score_on,
         {{ tenant_date('history.valid_to', 'tenants.time_zone') }} as next_on,
         lag(history.lead_score) over (
-            partition by history.tenant_id, history.customer_id
+            partition by history.customer_id, history.tenant_id
             order by history.valid_from
         ) as previous_score
     from history
@@ -34,7 +34,7 @@ with_changes as (
     select
         dated.*,
         max(case when lead_score <> previous_score then 1 else 0 end)
-            over (partition by tenant_id, customer_id, score_on) as changed_count
+            over (partition by customer_id, tenant_id, score_on) as changed_count
     from dated
 ),
 

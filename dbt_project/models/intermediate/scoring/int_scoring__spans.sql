@@ -55,7 +55,7 @@ running as (
         sum(order_delta) over so_far as order_count,
         sum(amount) over so_far as lifetime_value
     from changes_per_instant
-    window so_far as (partition by tenant_id, customer_id order by changed_at)
+    window so_far as (partition by customer_id, tenant_id order by changed_at)
 ),
 
 -- An order that stops counting takes its date with it, so this is no running maximum.

@@ -60,7 +60,7 @@ claims as (
     select
         with_orders.*,
         row_number() over (
-            partition by tenant_id, order_id order by sent_at desc, campaign_id
+            partition by order_id, tenant_id order by sent_at desc, campaign_id
         ) as claim_number
     from with_orders
     where order_number = 1

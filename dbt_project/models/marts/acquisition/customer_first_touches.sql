@@ -21,7 +21,7 @@ ordered_touchpoints as (
         utm_campaign,
         occurred_at,
         row_number() over (
-            partition by tenant_id, customer_id
+            partition by customer_id, tenant_id
             order by occurred_at, touchpoint_id
         ) as place
     from touchpoints

@@ -1,5 +1,5 @@
 {{ config(
-    unique_key=['tenant_id', 'lot_id'],
+    unique_key=['lot_id', 'tenant_id'],
     meta={'within': 'int_customers__touched'},
     indexes=[{'columns': ['tenant_id', 'customer_id', 'expires_at']}],
 ) }}

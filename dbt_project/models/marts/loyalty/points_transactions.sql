@@ -1,5 +1,5 @@
 {{ config(
-    unique_key=['tenant_id', 'transaction_id'],
+    unique_key=['transaction_id', 'tenant_id'],
     meta={'within': 'int_customers__touched'},
     indexes=[{'columns': ['tenant_id', 'customer_id', 'transaction_number'], 'unique': true}],
 ) }}

@@ -38,7 +38,7 @@ months_of_customers as (
 with_cohort as (
     select
         months_of_customers.*,
-        min(month) over (partition by tenant_id, customer_id) as cohort_month
+        min(month) over (partition by customer_id, tenant_id) as cohort_month
     from months_of_customers
 ),
 

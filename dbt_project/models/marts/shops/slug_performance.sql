@@ -29,7 +29,7 @@ conversions as (
         visits_with_order.shop_id,
         visits_with_order.slug,
         row_number() over (
-            partition by purchases.tenant_id, purchases.order_id
+            partition by purchases.order_id, purchases.tenant_id
             order by
                 visits_with_order.first_accessed_at,
                 visits_with_order.slug,

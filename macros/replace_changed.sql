@@ -71,6 +71,7 @@
         'int_identity__changed_keys': ['tenant_id', 'identifier_key'],
         'int_identity__touched': ['tenant_id', 'identifier_key'],
         'int_customers__touched': ['tenant_id', 'customer_id'],
+        'int_customers__aged': ['tenant_id', 'customer_id'],
         'int_loyalty__touched': ['tenant_id', 'customer_id'],
         'int_loads__changed': ['tenant_id', 'load_id'],
     }[within]) }}

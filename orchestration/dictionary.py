@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from orchestration.declared import read_yaml
 from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT
 from orchestration.warehouse.errors import JourneyError
 
@@ -59,7 +58,7 @@ def read_tables(models: Path = DBT_PROJECT_DIR / "models") -> list[Table]:
     tables = []
     for layer in LAYERS:
         for file in sorted((models / layer).glob("*/_*__models.yml")):
-            declared = yaml.safe_load(file.read_text(encoding="utf-8"))["models"]
+            declared = read_yaml(file)["models"]
             tables += [_table(layer, file.parent, model) for model in declared]
         written = {file.stem for file in (models / layer).glob("*/*.sql")}
         undeclared = sorted(written - {table.name for table in tables})

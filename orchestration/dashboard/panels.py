@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from orchestration.dashboard.formats import FORMATS, is_number, is_short
+from orchestration.declared import read_yaml
 
 PAGES_DIR = Path(__file__).parent / "pages"
 
@@ -146,7 +147,7 @@ def load_page(file: Path) -> Page:
     """Read a page; one that cannot be read has a fault and no panels."""
     title = file.stem.replace("_", " ").capitalize()
     try:
-        declared = _mapping(yaml.safe_load(file.read_text(encoding="utf-8")), file.name)
+        declared = _mapping(read_yaml(file), file.name)
         panels = _list(declared, "panels", file.name)
         _refuse_unknown(declared, {"title", "question", "order", "panels"}, file.name)
         order = declared.get("order")

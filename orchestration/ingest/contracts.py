@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.declared import read_yaml
 from orchestration.ingest.errors import ContractError
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _contracts_of(file: Path) -> Iterator[Contract]:
     import yaml
 
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document = read_yaml(file)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ContractError(f"{file}: not readable as YAML: {error}") from error
     for source in (document or {}).get("sources") or []:

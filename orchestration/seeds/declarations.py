@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from orchestration.declared import read_yaml
 from orchestration.seeds.files import SeedError
 
 FILE = "_seeds.yml"
@@ -54,7 +55,7 @@ def read_declarations(folder: Path) -> dict[str, Declaration]:
 
     file = folder / FILE
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document = read_yaml(file)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SeedError(f"{file} cannot be read: {error}") from error
     return {

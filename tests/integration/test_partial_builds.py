@@ -28,9 +28,10 @@ from .conftest import Worlds
 
 DAY = timedelta(days=1)
 AS_OF = datetime(2026, 6, 1, 14, tzinfo=UTC)
-CALENDAR = (AS_OF, AS_OF, AS_OF + 2 * DAY, AS_OF + 30 * DAY)
-"""The first build is whole; the second, at the same instant, sees what was decided after the first.
-"""
+LAST_DAY = AS_OF + 30 * DAY
+CALENDAR = (AS_OF, AS_OF, AS_OF + 2 * DAY, LAST_DAY, LAST_DAY + DAY / 24)
+"""The first build is whole; the second, at the same instant, sees what was decided after the first;
+the last, an hour after the one before, finds nothing new but the time."""
 PUBLISHED = ("marts", "sync")
 ADA, ADA_AT_WORK, BEN, CLEO, DORA, EVE = (
     f"{name}@example.com" for name in ("ada", "ada_work", "ben", "cleo", "dora", "eve")
@@ -530,8 +531,59 @@ def winback(shop: Shop) -> Iterator[None]:
     assert performance(shop) == (3, 0, 0)
 
 
+SOON = Campaign(**{**vars(COME_BACK), "campaign_id": "soon", "starts_at": LAST_DAY + DAY / 48})
+SHORT = Campaign(**{**vars(COME_BACK), "campaign_id": "short", "ends_at": LAST_DAY + DAY / 48})
+
+
+def ages(shop: Shop) -> set[tuple[object, ...]]:
+    """The days since the purchase that each table shows, and what each campaign says."""
+    return {
+        (row["email"], row["scored_days"], row["stage_days"], row["campaign_id"], row["reason"])
+        for row in shop.query(
+            "select customers.tenant_id, email, scores.days_since_purchase as scored_days, "
+            "stages.days_since_purchase as stage_days, campaign_id, eligibility.reason "
+            "from marts.customers "
+            "inner join marts.lead_scores as scores using (tenant_id, customer_id) "
+            "inner join marts.customer_stages as stages using (tenant_id, customer_id) "
+            "inner join marts.winback_eligibility as eligibility using (tenant_id, customer_id) "
+            "where eligibility.days_inactive = scores.days_since_purchase"
+        )
+    }
+
+
+def quiet(shop: Shop) -> Iterator[None]:
+    """Prevents an age that stands still, and a campaign that begins or ends unnoticed, because
+    nothing happened to the customer."""
+    shop.arrive(
+        "shopify_orders",
+        order("o-ada", ADA, AS_OF - 100 * DAY + DAY / 48),
+        order("o-ben", BEN, AS_OF - 100 * DAY - DAY / 2),
+    )
+    shop.arrive("consent_changes", subscribe(ADA), subscribe(BEN))
+    for day in (0, 0, 2):
+        yield
+        assert {(email, days) for email, days, *_ in ages(shop)} == {
+            (ADA, 99 + day),
+            (BEN, 100 + day),
+        }
+    yield
+    assert ages(shop) == {
+        (ADA, 129, 129, "soon", "campaign_not_started"),
+        (ADA, 129, 129, "short", None),
+        (BEN, 130, 130, "soon", "campaign_not_started"),
+        (BEN, 130, 130, "short", None),
+    }
+    yield
+    assert ages(shop) == {
+        (ADA, 130, 130, "soon", None),
+        (ADA, 130, 130, "short", "campaign_ended"),
+        (BEN, 130, 130, "soon", None),
+        (BEN, 130, 130, "short", "campaign_ended"),
+    }
+
+
 STORIES: dict[str, Callable[[Shop], Iterator[None]]] = {
-    story.__name__: story for story in (rewards, merged, friends, same_code, gifts, winback)
+    story.__name__: story for story in (rewards, merged, friends, same_code, gifts, winback, quiet)
 }
 TENANTS = {
     name: Tenant(name, "Australia/Sydney", "EUR", "AU")
@@ -577,8 +629,8 @@ class Telling:
 
 @pytest.fixture(scope="module")
 def told(project: Project, worlds_warehouse: Worlds) -> Told:
-    """The stories, told to their end by a whole build, three partial ones and a full refresh."""
-    campaigns = {"winback": (COME_BACK, NOBODY_SENT)}
+    """The stories, told to their end by a whole build, four partial ones and a full refresh."""
+    campaigns = {"winback": (COME_BACK, NOBODY_SENT), "quiet": (SOON, SHORT)}
     worlds = [
         World(0, tenant, ((),), campaigns=campaigns.get(name, ()))
         for name, tenant in TENANTS.items()

@@ -7,8 +7,8 @@
 ) }}
 
 -- When does time alone next change something about the customer? The build that passes that instant
--- derives the customer anew. Whole tables that show an age, such as days since the last purchase,
--- are written by every build and need no clock.
+-- derives the customer anew. An age, such as days since the last purchase, needs no clock: the rows
+-- that show one are written for whoever has become a day older.
 with instants as (
     select * from {{ ref('int_lifecycle__instants') }}
 ),

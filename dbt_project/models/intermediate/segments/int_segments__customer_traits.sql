@@ -1,7 +1,14 @@
-{{ config(unique_key=['tenant_id', 'customer_id']) }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_changed',
+    unique_key=['tenant_id', 'customer_id'],
+    meta={'within': 'int_customers__aged'},
+) }}
 
+-- depends_on: {{ ref('int_customers__aged') }}
 with customers as (
     select * from {{ ref('customers') }}
+    where {{ is_touched('customers', 'int_customers__aged') }}
 ),
 
 final as (

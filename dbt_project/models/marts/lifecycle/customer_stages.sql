@@ -1,10 +1,13 @@
 {{ config(
     unique_key=['tenant_id', 'customer_id'],
+    meta={'within': 'int_customers__aged'},
     indexes=[{'columns': ['tenant_id', 'stage']}],
 ) }}
 
+-- depends_on: {{ ref('int_customers__aged') }}
 with customers as (
     select * from {{ ref('customers') }}
+    where {{ is_touched('customers', 'int_customers__aged') }}
 ),
 
 final as (

@@ -4,8 +4,16 @@ with customers as (
     select * from {{ ref('customers') }}
 ),
 
-transitions as (
-    select * from {{ ref('stage_transitions') }}
+leads_by_hand as (
+    select
+        tenant_id,
+        customer_id,
+        min(transitioned_at) as called_at
+    from {{ ref('stage_transitions') }}
+    where
+        trigger_type = 'manual'
+        and to_stage in ('lead', 'prospect')
+    group by tenant_id, customer_id
 ),
 
 tenants as (
@@ -22,37 +30,22 @@ steps as (
     {% endfor %}
 ),
 
-furthest_stages as (
-    select
-        tenant_id,
-        customer_id,
-        max(
-            case
-                when to_stage in ('repeat', 'vip') then 4
-                when to_stage = 'customer' then 3
-                when to_stage in ('lead', 'prospect') then 2
-                else 1
-            end
-        ) as step_order
-    from transitions
-    group by tenant_id, customer_id
-),
-
 -- A lead captured after long silence is at risk at once and never stood in the stage of a lead.
 furthest_steps as (
     select
         customers.tenant_id,
         customers.customer_id,
         case
-            when customers.became_lead_at is not null then greatest(furthest_stages.step_order, 2)
-            else furthest_stages.step_order
+            when coalesce(customers.became_repeat_at, customers.became_vip_at) is not null then 4
+            when customers.became_customer_at is not null then 3
+            when coalesce(customers.became_lead_at, leads_by_hand.called_at) is not null then 2
+            else 1
         end as step_order
     from customers
-    -- everybody has a first transition
-    inner join furthest_stages
+    left join leads_by_hand
         on
-            customers.tenant_id = furthest_stages.tenant_id
-            and customers.customer_id = furthest_stages.customer_id
+            customers.tenant_id = leads_by_hand.tenant_id
+            and customers.customer_id = leads_by_hand.customer_id
 ),
 
 customers_per_furthest_step as (

@@ -1,38 +1,11 @@
 {{ config(unique_key=['tenant_id', 'cohort_month', 'month']) }}
 
-with orders as (
-    select * from {{ ref('orders') }}
-    where is_counted
+with months_of_customers as (
+    select * from {{ ref('int_orders__months') }}
 ),
 
 tenants as (
     select * from {{ ref('tenants') }}
-),
-
-dated as (
-    select
-        orders.tenant_id,
-        orders.customer_id,
-        orders.net_amount_tenant,
-        orders.tenant_currency,
-        {{ tenant_date('orders.ordered_at', 'tenants.time_zone') }} as ordered_on,
-        {{ tenant_date(as_of(), 'tenants.time_zone') }} as last_on
-    from orders
-    inner join tenants on orders.tenant_id = tenants.tenant_id
-),
-
--- Counted per customer first, so that a customer counts once in each month.
-months_of_customers as (
-    select
-        tenant_id,
-        customer_id,
-        cast(date_trunc('month', ordered_on) as date) as month,
-        cast(date_trunc('month', max(last_on)) as date) as last_month,
-        max(tenant_currency) as currency,
-        count(*) as orders,
-        sum(net_amount_tenant) as net_amount
-    from dated
-    group by tenant_id, customer_id, date_trunc('month', ordered_on)
 ),
 
 with_cohort as (
@@ -47,7 +20,6 @@ months_of_cohorts as (
         tenant_id,
         cohort_month,
         month,
-        max(last_month) as last_month,
         max(currency) as currency,
         count(*) as active_customers,
         sum(orders) as orders,
@@ -59,13 +31,16 @@ months_of_cohorts as (
 -- Everybody of a cohort bought in its first month.
 cohorts as (
     select
-        tenant_id,
-        cohort_month,
-        last_month,
-        currency,
-        active_customers as customers
+        months_of_cohorts.tenant_id,
+        months_of_cohorts.cohort_month,
+        months_of_cohorts.currency,
+        months_of_cohorts.active_customers as customers,
+        cast(
+            date_trunc('month', {{ tenant_date(as_of(), 'tenants.time_zone') }}) as date
+        ) as last_month
     from months_of_cohorts
-    where month = cohort_month
+    inner join tenants on months_of_cohorts.tenant_id = tenants.tenant_id
+    where months_of_cohorts.month = months_of_cohorts.cohort_month
 ),
 
 months as (

@@ -1,14 +1,17 @@
 {{ config(
     unique_key=['tenant_id', 'campaign_id', 'customer_id'],
+    meta={'within': 'int_customers__aged'},
     indexes=[{'columns': ['tenant_id', 'customer_id']}],
 ) }}
 
+-- depends_on: {{ ref('int_customers__aged') }}
 with campaigns as (
     select * from {{ ref('winback_campaign_definitions') }}
 ),
 
 customer_traits as (
     select * from {{ ref('int_segments__customer_traits') }}
+    where {{ is_touched('int_segments__customer_traits', 'int_customers__aged') }}
 ),
 
 tenant_settings as (

@@ -18,7 +18,7 @@ from time import monotonic, sleep
 from orchestration.settings import PROJECT_ROOT, Settings
 from orchestration.warehouse.errors import ServiceError
 from orchestration.warehouse.postgres import HOST, free_port, port_is_free
-from orchestration.warehouse.processes import command_of, end_group
+from orchestration.warehouse.processes import await_command, command_of, end_group
 from orchestration.warehouse.storage import locked, make_folder, write_private, writing_to
 
 DEFINITIONS = "orchestration.definitions"
@@ -234,6 +234,7 @@ def _launch(service: Service, settings: Settings) -> None:
             )
         except FileNotFoundError:
             raise ServiceError(f"{program} is missing. Install it with: make setup") from None
+    await_command(process)
     write_private(service.pid_file(settings), f"{process.pid}\n")
 
 

@@ -1,4 +1,4 @@
-"""Small questions about processes that are not our children."""
+"""Small questions about processes, most of them not our children."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ def command_of(pid: int) -> str:
         check=False,
     )
     return answer.stdout.strip()
+
+
+def await_command(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a program just started shows its command line, or has ended.
+
+    For an instant the system shows none, and the program would pass for one that is gone.
+    """
+    while process.poll() is None and not command_of(process.pid):
+        time.sleep(POLL_SECONDS)
 
 
 def is_listed(pid: int) -> bool:

@@ -15,11 +15,11 @@ import psycopg
 import pytest
 
 from orchestration.settings import Settings
-from orchestration.warehouse import postgres, storage
+from orchestration.warehouse import postgres, processes, storage
 from orchestration.warehouse.database import engine, engine_for, migrate
 from orchestration.warehouse.errors import DatabaseUnavailable, ServerError, StorageError
 from orchestration.warehouse.postgres import ADMINISTRATOR, OWNER, EmbeddedServer
-from orchestration.warehouse.processes import command_of
+from orchestration.warehouse.processes import await_command, command_of
 from orchestration.warehouse.roles import ROLES, SENDER, SERVICE_LOGINS
 
 
@@ -287,6 +287,19 @@ def test_a_dead_process_has_no_command() -> None:
     assert command_of(ended.pid) == ""
     assert command_of(os.getpid())
     ended.wait()
+
+
+def test_a_process_without_a_command_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prevents: `up` that calls a program dead which the system is only just loading."""
+    started = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    answers = iter(["", "", "python"])
+    monkeypatch.setattr(processes, "command_of", lambda _: next(answers))
+    await_command(started)
+    assert next(answers, None) is None
+    started.communicate(b"\n")
+
+    monkeypatch.setattr(processes, "command_of", lambda _: "")
+    await_command(started)
 
 
 def test_a_home_of_before_the_roles_gets_them(embedded: EmbeddedServer) -> None:

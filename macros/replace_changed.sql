@@ -11,14 +11,19 @@
     gives the target's names of its columns where they differ.
 #}
 {% macro get_incremental_replace_changed_sql(arg_dict) %}
-    {%- set keys = arg_dict['unique_key'] -%}
+    {{ replace_changed(
+        arg_dict['target_relation'],
+        arg_dict['temp_relation'],
+        arg_dict['unique_key'],
+        arg_dict['dest_columns'] | map(attribute='quoted') | list
+    ) }}
+{% endmacro %}
+
+{% macro replace_changed(target, fresh, keys, columns) %}
     {%- set keys = [keys] if keys is string else keys -%}
     {%- if not keys -%}
-        {{ exceptions.raise_compiler_error('replace_changed needs a unique_key: ' ~ arg_dict['target_relation']) }}
+        {{ exceptions.raise_compiler_error('replace_changed needs a unique_key: ' ~ target) }}
     {%- endif -%}
-    {%- set target = arg_dict['target_relation'] -%}
-    {%- set fresh = arg_dict['temp_relation'] -%}
-    {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | list -%}
     {%- set key_matches -%}
         {%- for key in keys %}fresh.{{ adapter.quote(key) }} = published.{{ adapter.quote(key) }}{{ ' and ' if not loop.last }}{% endfor -%}
     {%- endset -%}
@@ -82,13 +87,15 @@
     must not take them for everything.
 #}
 {% macro require_same_derivation(target) %}
-    {%- set made = run_query('select is_whole_derivation, as_of = ' ~ as_of() ~ ' from ' ~ previous('int_identity__derivation')).rows[0] -%}
-    {%- if made[0] != is_whole_derivation() or not made[1] -%}
-        {{ exceptions.raise_compiler_error(
-            target.identifier ~ ' cannot be built by itself now: the intermediate tables describe another instant, '
-            ~ 'or only the customers that the last build touched. Build it with what it is made from: '
-            ~ 'journey build --select ' ~ target.identifier ~ ' (or dbt build --select +' ~ target.identifier ~ ')'
-        ) }}
+    {%- if 'model.journey_warehouse.int_identity__derivation' not in selected_resources -%}
+        {%- set made = run_query('select is_whole_derivation, as_of = ' ~ as_of() ~ ' from ' ~ previous('int_identity__derivation')).rows[0] -%}
+        {%- if made[0] != is_whole_derivation() or not made[1] -%}
+            {{ exceptions.raise_compiler_error(
+                target.identifier ~ ' cannot be built by itself now: the intermediate tables describe another instant, '
+                ~ 'or only the customers that the last build touched. Build it with what it is made from: '
+                ~ 'journey build --select ' ~ target.identifier ~ ' (or dbt build --select +' ~ target.identifier ~ ')'
+            ) }}
+        {%- endif -%}
     {%- endif -%}
 {% endmacro %}
 

@@ -14,6 +14,7 @@
     {{ run_hooks(pre_hooks) }}
 
     {% call statement('main') -%}
+        {{ commit_without_waiting() }};
         {{ create_table_as(False, fresh, sql) }};
         drop table if exists {{ target }};
         alter table {{ fresh }} rename to {{ adapter.quote(target.identifier) }};

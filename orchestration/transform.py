@@ -7,7 +7,6 @@ manifest does neither.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import itertools
 import json
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING, Any, cast
 import psycopg
 import sqlalchemy
 
+from orchestration.dbt_overhead import overhead_spared
 from orchestration.privacy.telling import HIDDEN, is_telling, without_values
 from orchestration.seeds.check import check_seeds
 from orchestration.settings import DBT_PROJECT_DIR, PROJECT_ROOT, SEEDS_DIR, Settings
@@ -56,8 +56,6 @@ ONLY_WHOLE = ("--exclude-resource-type", "seed", "--exclude", "test_name:is_key"
 """Left out where little is derived: with other seeds all would be, and raw refuses a second key."""
 FAILED_STATUSES = ("error", "fail", "runtime error")
 CANCEL_EVERY_SECONDS = 0.2
-SELDOM = (50_000, 20, 1_000)
-"""Of how many new objects, and of how many such searches, Python looks for garbage."""
 EXAMPLES, EXAMPLE_TIMEOUT, EXAMPLE_VALUE_LENGTH = 3, "20s", 60
 
 
@@ -331,13 +329,13 @@ def table_names(manifest: Mapping[str, Any]) -> list[str]:
 
 @contextmanager
 def dbt_environment(settings: Settings) -> Iterator[None]:
-    """What dbt runs in: the environment holds what `profiles.yml` reads, and Python is spared work
-    that is for nobody. All is as before afterwards."""
+    """What dbt runs in: the environment holds what `profiles.yml` reads, and dbt is spared what it
+    does for nobody. All is as before afterwards."""
     added = {**settings.dbt_environment(), "DO_NOT_TRACK": "1"}
     before = {name: os.environ.get(name) for name in added}
     os.environ.update(added)
     try:
-        with _garbage_left_alone(), _heard_events_only():
+        with overhead_spared():
             yield
     finally:
         for name, value in before.items():
@@ -396,57 +394,6 @@ class _DbtThread:
             with adapter.connection_named("cancel"):
                 adapter.cancel_open_connections()
             self._thread.join(CANCEL_EVERY_SECONDS)
-
-
-@contextmanager
-def _garbage_left_alone() -> Iterator[None]:
-    """Let Python look for garbage seldom, and only among what is new.
-
-    The parsed project and a hundred thousand objects of libraries live as long as the run: looking
-    through them, again and again, costs more than a tenth of it.
-    """
-    thresholds = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(*SELDOM)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
-
-
-@contextmanager
-def _heard_events_only() -> Iterator[None]:
-    """Let dbt make no events of its level `debug`, which neither the log nor we take.
-
-    It makes some at every step of a model, each of them two messages of protobuf, and only then
-    asks who would like to hear it.
-    """
-    from dbt_common.events.base_types import BaseEvent, DebugLevel, EventLevel
-    from dbt_common.events.event_manager import EventManager
-
-    make, fire = DebugLevel.__init__, EventManager.fire_event
-
-    def fire_if_heard(
-        manager: EventManager,
-        e: BaseEvent,
-        level: EventLevel | None = None,
-        node: Any = None,
-        force_warn_or_error_handling: bool = False,
-    ) -> None:
-        if not isinstance(e, DebugLevel):
-            fire(manager, e, level, node, force_warn_or_error_handling)
-
-    def make_nothing(_event: DebugLevel, **_values: Any) -> None:
-        """An event that nobody hears has nothing to say."""
-
-    EventManager.fire_event = fire_if_heard  # type: ignore[method-assign, assignment]
-    DebugLevel.__init__ = make_nothing  # type: ignore[method-assign, assignment]
-    try:
-        yield
-    finally:
-        EventManager.fire_event = fire  # type: ignore[method-assign]
-        DebugLevel.__init__ = make  # type: ignore[method-assign]
 
 
 def _nothing_matches(select: str) -> TransformError:

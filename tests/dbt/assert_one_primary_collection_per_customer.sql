@@ -2,6 +2,7 @@
 -- whose primary score is not the highest.
 with collection_affinity as (
     select * from {{ ref('collection_affinity') }}
+    where {{ is_touched('collection_affinity') }}
 )
 
 select

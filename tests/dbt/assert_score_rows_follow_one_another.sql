@@ -2,6 +2,7 @@
 -- repeats the one before, or begins after its customer was first seen without a score before it.
 with lead_score_history as (
     select * from {{ ref('lead_score_history') }}
+    where {{ is_touched('lead_score_history') }}
 ),
 
 customers as (

@@ -19,11 +19,6 @@ from typing import Literal
 import dagster as dg
 import pytest
 import sqlalchemy
-from dbt.adapters.events.types import ConnectionUsed
-from dbt.events.types import LogModelResult
-from dbt_common.events.base_types import EventLevel
-from dbt_common.events.event_manager import EventManager
-from dbt_common.events.functions import fire_event
 from typer.testing import CliRunner
 
 from orchestration import transform as transform_module
@@ -43,7 +38,6 @@ from orchestration.settings import DBT_PROJECT_DIR, Settings
 from orchestration.transform import (
     NodeResult,
     TransformError,
-    _heard_events_only,
     _with_examples,
     load_manifest_json,
     project_fingerprint,
@@ -287,26 +281,6 @@ def test_an_interrupt_leaves_no_dbt_at_work(
     assert "dbt" not in {thread.name for thread in threading.enumerate()}
     at_work = "select count(*) from pg_stat_activity where application_name = 'dbt'"
     assert value_of(built_database, f"{at_work} and state = 'active'") == 0
-
-
-def test_dbt_makes_only_the_events_that_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prevents a release of dbt that makes thousands of events for nobody again, or in which those
-    that we record are no longer made; and a dbt that stays silent after the run."""
-    heard: list[str] = []
-    manager = EventManager()
-    manager.add_callback(lambda event: heard.append(event.info.name))
-    monkeypatch.setattr("dbt_common.events.event_manager_client._EVENT_MANAGER", manager)
-
-    def say_all() -> list[str]:
-        heard.clear()
-        fire_event(ConnectionUsed(conn_type="postgres", conn_name="model.one"))
-        fire_event(LogModelResult(description="one", status="ok"), level=EventLevel.INFO)
-        return list(heard)
-
-    with _heard_events_only():
-        assert say_all() == ["LogModelResult"]
-        assert vars(ConnectionUsed(conn_type="postgres", conn_name="model.one")) == {}
-    assert say_all() == ["ConnectionUsed", "LogModelResult"]
 
 
 def test_the_events_of_runs_are_kept_whoever_reads_meanwhile(tmp_path: Path) -> None:

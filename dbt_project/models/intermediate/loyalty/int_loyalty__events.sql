@@ -1,7 +1,6 @@
 {{ config(
     unique_key=['tenant_id', 'customer_id', 'event_number'],
     pre_hook='{{ hash_joins_only() }}',
-    post_hook='analyze {{ this }}',
     indexes=[{'columns': ['source_id', 'event_type', 'tenant_id'], 'unique': true}],
 ) }}
 

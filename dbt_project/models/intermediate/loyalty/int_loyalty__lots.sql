@@ -1,4 +1,4 @@
-{{ config(post_hook='analyze {{ this }}', pre_hook='{{ hash_joins_only() }}') }}
+{{ config(pre_hook='{{ hash_joins_only() }}') }}
 
 with tier_steps as (
     select * from {{ ref('int_loyalty__tier_steps') }}

@@ -1,5 +1,3 @@
-{{ config(post_hook='analyze {{ this }}') }}
-
 with moved_balances as (
     select * from {{ ref('int_loyalty__balances') }}
     where net_after - net_before + lapsed_points <> 0

@@ -1,5 +1,3 @@
-{{ config(post_hook='analyze {{ this }}') }}
-
 {%- set stored_points = array_item('steps.stored_points', 'next_events.stored_number') -%}
 {%- set points -%}
             cast(

@@ -1,8 +1,12 @@
 {{ config(unique_key=['tenant_id', 'referral_code']) }}
 
 -- A member's own code, and those of ids that turned out to be the same person: what was printed
--- once goes on leading to its owner.
-with members as (
+-- once goes on leading to its owner. Few of all codes are ever used.
+with referrals as (
+    select * from {{ ref('stg_loyalty__referrals') }}
+),
+
+members as (
     select * from {{ ref('int_loyalty__members') }}
 ),
 
@@ -12,6 +16,13 @@ late_codes as (
 
 redirects as (
     select * from {{ ref('customer_redirects') }}
+),
+
+used_codes as (
+    select distinct
+        tenant_id,
+        referral_code
+    from referrals
 ),
 
 own_codes as (
@@ -24,6 +35,10 @@ own_codes as (
         on
             members.tenant_id = late_codes.tenant_id
             and members.customer_id = late_codes.customer_id
+    inner join used_codes
+        on
+            members.tenant_id = used_codes.tenant_id
+            and coalesce(late_codes.referral_code, members.drawn_code) = used_codes.referral_code
 ),
 
 hashed_ids as (
@@ -61,6 +76,10 @@ final as (
         former_codes.referral_code,
         former_codes.customer_id
     from former_codes
+    inner join used_codes
+        on
+            former_codes.tenant_id = used_codes.tenant_id
+            and former_codes.referral_code = used_codes.referral_code
     where
         former_codes.choice = 1
         and not exists (

@@ -25,20 +25,40 @@ used_codes as (
     from referrals
 ),
 
+present_codes as (
+    select
+        tenant_id,
+        drawn_code as referral_code,
+        customer_id
+    from members
+    where
+        not exists (
+            select 1
+            from late_codes
+            where
+                members.tenant_id = late_codes.tenant_id
+                and members.customer_id = late_codes.customer_id
+        )
+
+    union all
+
+    select
+        tenant_id,
+        referral_code,
+        customer_id
+    from late_codes
+),
+
 own_codes as (
     select
-        members.tenant_id,
-        coalesce(late_codes.referral_code, members.drawn_code) as referral_code,
-        members.customer_id
-    from members
-    left join late_codes
-        on
-            members.tenant_id = late_codes.tenant_id
-            and members.customer_id = late_codes.customer_id
+        present_codes.tenant_id,
+        present_codes.referral_code,
+        present_codes.customer_id
+    from present_codes
     inner join used_codes
         on
-            members.tenant_id = used_codes.tenant_id
-            and coalesce(late_codes.referral_code, members.drawn_code) = used_codes.referral_code
+            present_codes.tenant_id = used_codes.tenant_id
+            and present_codes.referral_code = used_codes.referral_code
 ),
 
 hashed_ids as (

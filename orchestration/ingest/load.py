@@ -161,6 +161,8 @@ def load_landing(
         with connection.begin():
             for source in sorted(touched):
                 connection.exec_driver_sql(f"analyze {contracts[source].table}")
+            if touched:
+                connection.exec_driver_sql("analyze raw.phone_numbers")
     return report
 
 

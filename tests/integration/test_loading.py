@@ -390,6 +390,21 @@ def test_phones_are_derived_with_the_tenants_region(
     assert query(database, derived)[1] == ("acme", "024 412 3456", "GH", "+233244123456")
 
 
+def test_what_was_loaded_is_known_to_the_planner(
+    put: Put, load: Load, database: sqlalchemy.Engine
+) -> None:
+    """Prevents a first build that takes minutes, because it comes before autovacuum: every row with
+    a phone is joined to the numbers, and without statistics by the tenant alone."""
+    put("acme/things/1.csv", "id,phone\n1,024 412 3456\n")
+    load()
+    statement = """
+        select relname from pg_class
+        where oid in ('raw.things'::regclass, 'raw.phone_numbers'::regclass) and reltuples = 1
+        order by 1
+    """
+    assert query(database, statement) == [("phone_numbers",), ("things",)]
+
+
 def test_a_landing_zone_behind_fsspec(database: sqlalchemy.Engine, settings: Settings) -> None:
     """Prevents object stores from being an untried promise."""
     import fsspec

@@ -23,7 +23,7 @@ tiers as (
     select * from {{ ref('int_loyalty__tiers') }}
 ),
 
--- Imported a second time: what is read twice under one name is first written to disk as a whole.
+-- Imported a second time: what is read twice under one name is first set aside as a whole.
 steps as (
     select * from {{ ref('int_loyalty__tier_steps') }}
 ),

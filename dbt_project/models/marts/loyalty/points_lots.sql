@@ -20,4 +20,6 @@ final as (
     from lots
 )
 
+-- What belongs to one customer stands together, so that a build of a few reads few pages.
 select * from final
+order by tenant_id, customer_id

@@ -25,4 +25,6 @@ final as (
     from movements
 )
 
+-- What belongs to one customer stands together, so that a build of a few reads few pages.
 select * from final
+order by tenant_id, customer_id

@@ -17,7 +17,7 @@ _TELLING = re.compile(
 """Columns that name people or hold what was written about them; see also access.telling_columns."""
 _END = r"(?=\s+(?:DETAIL|CONTEXT|HINT|QUERY|LINE \d+):|\s+compiled code at |\Z)"
 _SECTION = re.compile(rf"\s*(?P<title>DETAIL|CONTEXT|QUERY):\s+(?P<words>.*?){_END}", re.DOTALL)
-_KEY = re.compile(r"Key \((?P<columns>[^()=]+)\)=\(.*\) ", re.DOTALL)
+_KEY = re.compile(rf"Key \((?P<columns>[^()=]+)\)=(\(.*\)|{HIDDEN}) ", re.DOTALL)
 _QUOTED = re.compile(r'(: |\bvalue )".*?"(?=\s|$|[,.:])', re.DOTALL)
 
 
@@ -29,7 +29,8 @@ def is_telling(column: str) -> bool:
 def without_values(message: str) -> str:
     """An error in PostgreSQL's words, without the values of rows that it quotes.
 
-    The key of a row that stands twice remains, unless one of its columns is telling.
+    The key of a row that stands twice remains, unless one of its columns is telling. What this has
+    returned may be given to it again.
     """
     return _QUOTED.sub(rf"\1{HIDDEN}", _SECTION.sub(_told, message)).strip()
 

@@ -12,6 +12,7 @@ import sqlalchemy
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Dialect, ExceptionContext, make_url
 
+from orchestration.privacy.telling import without_values
 from orchestration.settings import Settings, get_settings
 from orchestration.warehouse.errors import (
     DatabaseUnavailable,
@@ -129,7 +130,7 @@ def engine_for(url: URL, *, embedded: bool = False) -> sqlalchemy.Engine:
         "application_name": "journey",
         "options": "-c timezone=UTC",
     }
-    # errors stand in logs, and parameters are values of people
+    # errors stand in logs, and parameters and quoted rows are values of people
     made = sqlalchemy.create_engine(
         url, connect_args=connect_options, pool_pre_ping=True, hide_parameters=True
     )
@@ -144,13 +145,16 @@ def engine_for(url: URL, *, embedded: bool = False) -> sqlalchemy.Engine:
             raise DatabaseUnavailable(_explain(url, error, embedded)) from None
 
     @event.listens_for(made, "handle_error")
-    def lost(context: ExceptionContext) -> None:
+    def explain(context: ExceptionContext) -> None:
         if context.is_disconnect and not context.is_pre_ping:
             raise DatabaseUnavailable(
                 f"The connection to the database at {_place(url)} was lost: "
                 f"{_first_line(context.original_exception)}. Nothing half-written was kept. "
                 f"{_way_out(embedded)}"
             ) from None
+        for error in (context.original_exception, context.sqlalchemy_exception):
+            if isinstance(error, psycopg.Error | sqlalchemy.exc.DBAPIError):
+                error.args = tuple(map(without_values, error.args))
 
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -98,6 +99,20 @@ def test_the_same_file_is_loaded_once_but_may_be_refused_before(
         database.begin() as connection,
     ):
         connection.execute(insert, {"status": "loaded"})
+
+
+def test_an_error_quotes_nobody(database: sqlalchemy.Engine) -> None:
+    """Prevents: people who were forgotten but stand in the log of a run that failed."""
+    insert = text("insert into people values (:email)")
+    ada = {"email": "ada@example.com"}
+    with database.connect() as connection:
+        connection.exec_driver_sql("create temporary table people (email text unique)")
+        connection.execute(insert, ada)
+        with pytest.raises(sqlalchemy.exc.IntegrityError) as raised:
+            connection.execute(insert, ada)
+    logged = "".join(traceback.format_exception(raised.value))
+    assert logged.count("Key (email)=… already exists") == 2
+    assert ada["email"] not in logged
 
 
 @pytest.mark.parametrize(

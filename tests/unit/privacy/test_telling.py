@@ -59,6 +59,7 @@ def test_an_error_is_told_without_the_row_that_it_quotes(message: str, told: str
     longer says which column is misspelt."""
     assert without_values(message).startswith(told)
     assert "ada" not in without_values(message).lower()
+    assert without_values(without_values(message)) == without_values(message)
 
 
 def test_columns_that_name_people_are_known() -> None:

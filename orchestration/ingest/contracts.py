@@ -55,6 +55,8 @@ class Column:
     """For jsonb: dotted paths, through lists too, to what must be an amount of zero or more."""
     texts: tuple[str, ...] = ()
     """For jsonb: dotted paths to what must be a text or a number."""
+    required_paths: tuple[str, ...] = ()
+    """For jsonb: dotted paths, through lists too, to what must not be empty."""
 
     @property
     def quoted(self) -> str:
@@ -231,6 +233,7 @@ def _column(column: Mapping[str, Any], where: str) -> Column:
     meta = _meta(column)
     unknown = set(meta) - {
         "required", "required_for", "allowed", "shape", "minimum", "maximum", "amounts", "texts",
+        "required_paths",
     }  # fmt: skip
     if unknown:
         raise ContractError(f"{where}: unknown meta {', '.join(sorted(unknown))}")
@@ -256,6 +259,7 @@ def _column(column: Mapping[str, Any], where: str) -> Column:
         maximum=maximum,
         amounts=_paths(meta.get("amounts"), data_type, f"{where}: amounts"),
         texts=_paths(meta.get("texts"), data_type, f"{where}: texts"),
+        required_paths=_paths(meta.get("required_paths"), data_type, f"{where}: required_paths"),
     )
 
 

@@ -150,7 +150,9 @@ def _suspects(column: Column, values: pa.Array, longest_text: int, may_hold_nul:
             suspects.update(_positions(pc.greater(pc.binary_length(values), LONGEST_JSON)))
         if column.shape == "list":
             suspects.update(_positions(pc.starts_with(values, "{")))
-        if column.amounts or column.texts:
+        if column.required_paths:
+            suspects.update(_positions(pc.is_valid(values)))
+        elif column.amounts or column.texts:
             empty = pc.is_in(values, pa.array(["[]", "{}", None], pa.string()))
             suspects.update(_positions(pc.invert(empty)))
     return sorted(suspects)
@@ -260,7 +262,19 @@ def _json_fault(value: str, column: Column) -> str | None:
             reason = _path_fault(parsed, path.split("."), 0, misfit)
             if reason is not None:
                 return reason
+    for path in column.required_paths:
+        if _is_missing(parsed, path.split(".")):
+            return f"{path} is required, but empty"
     return None
+
+
+def _is_missing(value: Any, keys: Sequence[str]) -> bool:
+    """Whether nothing stands at the end of a path; lists on the way are walked."""
+    if isinstance(value, list):
+        return any(_is_missing(item, keys) for item in value)
+    if not keys:
+        return value is None or value == ""
+    return not isinstance(value, dict) or _is_missing(value.get(keys[0]), keys[1:])
 
 
 def _path_fault(

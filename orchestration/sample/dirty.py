@@ -132,11 +132,12 @@ def _all() -> Iterator[DirtyRow]:
     yield _line("aurora", "shopify_orders", "2025-q2", BROKEN_LINE, "[1, 2, 3]")
 
     eventbrite = {"id": "", "created": when, "changed": when}
+    costs = {"gross": {"currency": "AUD", "value": 4500}}
     yield from _variants(
         "bluegum",
         "eventbrite_orders",
         "2025-q2",
-        {**eventbrite, "email": address, "status": "placed", "costs": {}},
+        {**eventbrite, "email": address, "status": "placed", "costs": costs},
         {"costs": (None, MISSING)},
         {"status": ("paid", NOT_ALLOWED)},
         {"changed": ("soon", BAD_DATE), "status": ("", MISSING)},

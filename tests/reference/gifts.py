@@ -101,10 +101,13 @@ def add_gifts(
     }
     gifts = {}
     for record in of_source(records, "gifts"):
+        order = by_number.get(record.values.get("order_id") or "")
+        scheduled_at = record.values.get("scheduled_delivery_at")
+        due = (record.seen_at, scheduled_at, order and order.ordered_at)
         gifts[code_of(record.record_id)] = Gift(
             record,
-            by_number.get(record.values.get("order_id") or ""),
-            max(record.values.get("scheduled_delivery_at") or record.seen_at, record.seen_at),
+            order,
+            max(at for at in due if at is not None),
             end_of_day_after(record.seen_at, days, tenant.time_zone),
         )
 

@@ -33,6 +33,7 @@ named_orders as (
         gifts.gift_id,
         orders.order_id,
         orders.customer_id,
+        orders.ordered_at,
         orders.is_counted or orders.uncounted_at is not null as was_paid,
         case
             when orders.status in ('refunded', 'cancelled')
@@ -63,7 +64,7 @@ dated_gifts as (
         gifts.recipient_name,
         gifts.message,
         gifts.created_at,
-        greatest(gifts.scheduled_delivery_at, gifts.created_at) as due_at,
+        greatest(gifts.scheduled_delivery_at, gifts.created_at, named_orders.ordered_at) as due_at,
         gifts.order_id is null or coalesce(named_orders.was_paid, false) as is_paid,
         named_orders.ended_at,
         {{ end_of_day(

@@ -100,6 +100,11 @@ final as (
         on
             former_codes.tenant_id = used_codes.tenant_id
             and former_codes.referral_code = used_codes.referral_code
+    -- who is no member gets no points, under no code
+    inner join members
+        on
+            former_codes.tenant_id = members.tenant_id
+            and former_codes.customer_id = members.customer_id
     where
         former_codes.choice = 1
         and not exists (

@@ -17,7 +17,7 @@ priced as (
         changed_at,
         status,
         promo_code,
-        {{ json_text_path('costs', ['gross', 'currency']) }} as currency,
+        upper(trim({{ json_text_path('costs', ['gross', 'currency']) }})) as currency,
         {{ json_number("(costs -> 'gross')", 'value') }} as gross_minor
     from eventbrite_orders
 ),

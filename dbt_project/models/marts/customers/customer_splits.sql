@@ -17,11 +17,8 @@ identifiers as (
     select * from {{ ref('int_customers__identifiers') }}
 ),
 
-living as (
-    select distinct
-        tenant_id,
-        customer_id
-    from {{ ref('int_customers__identifiers') }}
+moves as (
+    select * from {{ ref('int_customers__moves') }}
 ),
 
 known_before as (
@@ -65,19 +62,20 @@ newly_split as (
     select
         identifiers.tenant_id,
         identifiers.customer_id,
-        min(owners_before.customer_id) as split_from_customer_id
+        min(coalesce(moves.customer_id, owners_before.customer_id)) as split_from_customer_id
     from owners_before
     inner join identifiers
         on
             owners_before.tenant_id = identifiers.tenant_id
             and owners_before.identifier_key = identifiers.identifier_key
-    -- the customer it came from lives on
-    inner join living
+    -- an id that minted with what ties nobody any more has gone over to one of the parts
+    left join moves
         on
-            owners_before.tenant_id = living.tenant_id
-            and owners_before.customer_id = living.customer_id
+            owners_before.tenant_id = moves.tenant_id
+            and owners_before.customer_id = moves.old_customer_id
     where
-        not exists (
+        coalesce(moves.customer_id, owners_before.customer_id) <> identifiers.customer_id
+        and not exists (
             select 1
             from known_before
             where

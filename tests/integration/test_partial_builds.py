@@ -582,8 +582,92 @@ def quiet(shop: Shop) -> Iterator[None]:
     }
 
 
+def former_code(shop: Shop) -> Iterator[None]:
+    """Prevents points of somebody without an account, which fail the build of every tenant: the
+    code of a member who turns out to be a lead, and whose order was a test."""
+    bought, lead = AS_OF - 9 * DAY, {"id": "l-cleo", "email": CLEO}
+    shop.arrive("leads", {**lead, "captured_at": bought})
+    shop.arrive("shopify_orders", order("o-ada", ADA, bought))
+    yield
+    code = str(adas(shop, "referral_code"))
+    of_both = order("o-both", ADA, AS_OF - 5 * DAY) | {"financial_status": "pending"}
+    shop.arrive(
+        "shopify_orders",
+        {**of_both, "customer": {"id": "1", "email": CLEO}},
+        {**order("o-ada", ADA, bought), "updated_at": AS_OF - DAY, "test": True},
+        order("o-eve", EVE, AS_OF - DAY),
+    )
+    shop.arrive("referrals", referral("r-eve", code, EVE))
+    yield
+    assert referrals(shop) == {"r-eve": "unknown_code"}
+    assert set(codes(shop)) == {EVE}
+    shop.arrive("shopify_orders", order("o-cleo", CLEO, AS_OF + DAY))
+    yield
+    assert referrals(shop) == {"r-eve": "converted"}
+    assert adas(shop, "points_balance") == 380
+    yield
+
+
+def changed_later(shop: Shop) -> Iterator[None]:
+    """Prevents a client or a coupon that vanishes from a build because its source changed it
+    after the instant that the build describes."""
+
+    def shown() -> tuple[object, ...]:
+        (client,) = shop.query("select tenant_id, client_name from marts.client_journey")
+        (coupon,) = shop.query("select tenant_id, status from marts.coupons")
+        (use,) = shop.query("select tenant_id, verdict from marts.coupon_uses")
+        return client["client_name"], coupon["status"], use["verdict"]
+
+    client: Row = {"id": "client", "name": "Then", "email": ADA, "updated_at": AS_OF - 9 * DAY}
+    coupon: Row = {
+        "id": "coupon",
+        "code": "TEN",
+        "discount_type": "percentage",
+        "value": 10,
+        "status": "active",
+        "updated_at": AS_OF - 9 * DAY,
+    }
+    shop.arrive("contacts", client)
+    shop.arrive("coupons", coupon)
+    shop.arrive("shopify_orders", order("o-ada", ADA, AS_OF - 5 * DAY, "ten"))
+    yield
+    assert shown() == ("Then", "active", "valid")
+    shop.arrive("contacts", {**client, "name": "Now", "updated_at": AS_OF + DAY})
+    shop.arrive("coupons", {**coupon, "status": "paused", "updated_at": AS_OF + DAY})
+    yield
+    assert shown() == ("Then", "active", "valid")
+    yield
+    assert shown() == ("Now", "paused", "valid")
+    yield
+
+
+def capped(shop: Shop) -> Iterator[None]:
+    """Prevents a split that nobody learns of: what had minted the id ties too many, and nobody."""
+    phone, at = "+49 171 2300009", AS_OF - 9 * DAY
+
+    def visit(visit_id: str, email: str | None) -> Row:
+        seen = {"id": visit_id, "phone": phone, "type": "page_view", "channel": "direct"}
+        return {**seen, "email": email, "occurred_at": at}
+
+    shop.arrive("touchpoints", visit("v-first", None))
+    shop.arrive("touchpoints", visit("v-ben", BEN), visit("v-cleo", CLEO))
+    yield
+    assert len(shop.query("select * from marts.customers")) == 1
+    shop.arrive("touchpoints", visit("v-dora", DORA), visit("v-eve", EVE))
+    yield
+    (redirect,) = shop.query("select tenant_id, customer_id from marts.customer_redirects")
+    splits = shop.query("select tenant_id, split_from_customer_id from marts.customer_splits")
+    assert [row["split_from_customer_id"] for row in splits] == [redirect["customer_id"]]
+    yield
+    yield
+
+
 STORIES: dict[str, Callable[[Shop], Iterator[None]]] = {
-    story.__name__: story for story in (rewards, merged, friends, same_code, gifts, winback, quiet)
+    story.__name__: story
+    for story in (
+        *(rewards, merged, friends, same_code, former_code, gifts, winback, quiet),
+        *(changed_later, capped),
+    )
 }
 TENANTS = {
     name: Tenant(name, "Australia/Sydney", "EUR", "AU")

@@ -821,7 +821,14 @@ def erase(
         elif receipt["reason"]:
             _complain(f"Request {request_id} was refused: {receipt['reason']}")
         else:
-            _say(f"Forgotten. Receipt {receipt['erasure_id']}:")
+            if receipt["rows"].keys() <= {"raw.erasure_requests"}:
+                _complain(
+                    f"Nobody of {tenant} is known by that address; was it written right? The "
+                    "request is kept, and holds for files that come later."
+                )
+                _say(f"Receipt {receipt['erasure_id']}:")
+            else:
+                _say(f"Forgotten. Receipt {receipt['erasure_id']}:")
             for table, rows in receipt["rows"].items():
                 _say(f"  {table}: {rows:,} rows")
             if not report.succeeded:

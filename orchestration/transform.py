@@ -212,7 +212,7 @@ def transform_events(
         full_refresh: rebuild incremental models from nothing, where they allow it.
 
     Raises:
-        SeedError: a seed cannot be used; nothing was changed.
+        SeedError: a seed cannot be used; no model was built.
         TransformError: the project does not parse, or the selection matches nothing.
     """
     start = time.perf_counter()

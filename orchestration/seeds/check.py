@@ -30,7 +30,7 @@ def check_seeds(folder: Path) -> dict[str, int]:
         told = [str(finding) for finding in found[:MOST_TOLD]]
         if more := len(found) - len(told):
             told.append(f"and {more} more")
-        raise SeedError("\n".join(["The seeds cannot be used, so nothing was changed.", *told]))
+        raise SeedError("\n".join(["The seeds cannot be used, so no model is built.", *told]))
     return {name: len(file.rows) for name, file in sorted(files.items())}
 
 

@@ -22,6 +22,8 @@ Rule = Callable[[Seeds], Iterator[Problem]]
 
 DEFAULT = "*"
 """Stands for every tenant that has no rows of its own."""
+UNITS_OF_TIME, LONGEST_TIME = ("_days", "_months"), 36_500
+"""Settings of time by the ends of their names, and the most that a date can be moved by."""
 MAY_BE_EMPTY = ("vip_lapse_days",)
 """Settings whose rule an empty value switches off."""
 RISK_NUMBERS = {
@@ -105,10 +107,13 @@ def currencies(seeds: Seeds) -> Iterator[Problem]:
 
 
 def settings(seeds: Seeds) -> Iterator[Problem]:
-    """Every setting is a number, unless an empty one switches its rule off."""
+    """Every setting is a number that can be reckoned with, or empty to switch its rule off."""
     for row in seeds["tenant_settings"]:
-        if not row["value"] and row["setting"] not in MAY_BE_EMPTY:
-            yield "tenant_settings", row.line, f"value: {row['setting']} needs a number"
+        setting, value = row["setting"], row.number("value")
+        if value is None and setting not in MAY_BE_EMPTY:
+            yield "tenant_settings", row.line, f"value: {setting} needs a number"
+        if value is not None and setting.endswith(UNITS_OF_TIME) and value > LONGEST_TIME:
+            yield "tenant_settings", row.line, f"value: {setting} {value} is above {LONGEST_TIME}"
 
 
 def rfm_thresholds(seeds: Seeds) -> Iterator[Problem]:

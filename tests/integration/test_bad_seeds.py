@@ -89,7 +89,7 @@ def test_no_table_changes_and_the_lines_are_told(
     error = failed_build(built_database, capsys).error
     assert error is not None
     assert error.splitlines() == [
-        "transform: The seeds cannot be used, so nothing was changed.",
+        "transform: The seeds cannot be used, so no model is built.",
         "seeds/identity_rules.csv line 4: never ties email 'a@example.com' and email "
         "'c@example.com', but lines 2, 3 always tie them; delete one of these lines",
         "seeds/rfm_thresholds.csv line 3: recency: nothing covers 31 to below 33, between line 2 "

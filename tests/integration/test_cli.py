@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -238,3 +239,30 @@ def test_the_addresses_of_the_dashboard_stay_until_renewed(
     assert facts(capsys, "dashboard", "token")["url"] == everything
     code, _, errors = run(capsys, "dashboard", "token", "--tenant", "nobody")
     assert (code, "There is no tenant nobody" in errors) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ({"marts.customers": 1, "raw.erasure_requests": 1}, "Forgotten. Receipt r-1:"),
+        ({"raw.erasure_requests": 1}, "Nobody of aurora is known by that address"),
+    ],
+    ids=["somebody", "nobody"],
+)
+def test_an_erasure_says_whether_it_found_anybody(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rows: dict[str, int],
+    words: str,
+) -> None:
+    """Prevents: a receipt that is filed as done because an address was written wrong."""
+    receipt = {"request_id": "asked", "erasure_id": "r-1", "reason": None, "rows": rows}
+    report = SimpleNamespace(succeeded=True, errors=[], erasures=[receipt])
+    monkeypatch.setattr("orchestration.build.build", lambda *_, **__: report)
+    monkeypatch.setattr("orchestration.privacy.erasure.request_erasure", lambda *_, **__: "asked")
+    arguments = ("erase", "--tenant", "aurora", "--email", "ada@example.com")
+    code, output, errors = run(capsys, *arguments)
+    assert code == 0
+    assert words in output + errors
+    assert ("Forgotten" in output) == ("Forgotten" in words)

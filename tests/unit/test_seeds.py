@@ -76,7 +76,7 @@ def test_many_findings_are_counted(seeds: Path) -> None:
     with pytest.raises(SeedError) as caught:
         check_seeds(seeds)
     first, *listed, last = str(caught.value).splitlines()
-    assert first == "The seeds cannot be used, so nothing was changed."
+    assert first == "The seeds cannot be used, so no model is built."
     assert listed == told(seeds)[:20]
     assert last == "and 1 more"
 
@@ -178,6 +178,7 @@ def test_what_spreadsheets_write_is_read(seeds: Path) -> None:
         ),
         ("currency_minor_units", "BHD,3", "BHX,3", "currency 'BHX' is no ISO 4217"),
         ("tenants", "Europe/Berlin", "Europe/Atlantis", "time_zone 'Europe/Atlantis' is unknown"),
+        ("tenants", "Europe/Berlin", "localtime", "time_zone 'localtime' is unknown"),
         ("tenants", "EUR,DE", "EUR,XX", "phone_region 'XX' is no region"),
         ("tenants", "EUR,DE", "EUE,DE", "currency 'EUE' is no ISO 4217"),
         ("tenants", "aurora,Aurora", "Aurora,Aurora", "tenant_id 'Aurora' must be lower-case"),
@@ -194,6 +195,12 @@ def test_what_spreadsheets_write_is_read(seeds: Path) -> None:
             "lead_at_risk_days needs a number",
         ),
         ("tenant_settings", "lead_at_risk_days,30", "lead_at_risk_days,-1", "value: -1 is below 0"),
+        (
+            "tenant_settings",
+            "lead_at_risk_days,30",
+            "lead_at_risk_days,99999999999",
+            "lead_at_risk_days 99999999999 is above 36500",
+        ),
         (
             "tenant_settings",
             "lead_at_risk_days,30",

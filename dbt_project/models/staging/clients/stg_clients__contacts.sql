@@ -1,23 +1,13 @@
--- What its source changed later than `as_of` is shown as it was before, as far as that was loaded.
 with raw_contacts as (
     select * from {{ source('raw', 'contacts') }}
 ),
 
-versions as (
-    select
-        *,
-        row_number() over (
-            partition by tenant_id, id
-            order by _is_current desc, updated_at desc, _load_id desc, _line desc
-        ) as recency
-    from raw_contacts
-    where {{ visible('updated_at') }}
-),
-
 current_contacts as (
     select *
-    from versions
-    where recency = 1
+    from raw_contacts
+    where
+        _is_current
+        and {{ visible('updated_at') }}
 ),
 
 final as (

@@ -1,23 +1,13 @@
--- What its source changed later than `as_of` is shown as it was before, as far as that was loaded.
 with raw_coupons as (
     select * from {{ source('raw', 'coupons') }}
 ),
 
-versions as (
-    select
-        *,
-        row_number() over (
-            partition by tenant_id, id
-            order by _is_current desc, updated_at desc, _load_id desc, _line desc
-        ) as recency
-    from raw_coupons
-    where updated_at is null or {{ visible('updated_at') }}
-),
-
 current_coupons as (
     select *
-    from versions
-    where recency = 1
+    from raw_coupons
+    where
+        _is_current
+        and (updated_at is null or {{ visible('updated_at') }})
 ),
 
 final as (

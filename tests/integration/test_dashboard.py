@@ -6,7 +6,6 @@ import asyncio
 import csv
 import html
 import io
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -613,21 +612,6 @@ def test_only_the_dashboard_asks_for_operations(
                     assert connection.execute(query).all() == []
     finally:
         database.dispose()
-
-
-def test_a_check_that_did_not_run_has_not_failed(database: sqlalchemy.Engine) -> None:
-    """Prevents a search for a hundred failures where one of them kept the others from running."""
-    tests = {"pass": 2, "warn": 1, "fail": 1, "error": 1, "skipped": 100}
-    with database.begin() as connection:
-        connection.execute(
-            sqlalchemy.text(
-                "insert into ops.builds (build_id, as_of, started_at, verdict, scope, details) "
-                "values (gen_random_uuid(), now(), now(), 'failed', 'whole', cast(:told as jsonb))"
-            ),
-            {"told": json.dumps({"transform": {"tests": tests}})},
-        )
-        (counted,) = connection.exec_driver_sql("select * from ops.checks_of_builds()")
-    assert counted[1:] == (2, 1, 2)
 
 
 def emails_of_others(owner: sqlalchemy.Engine, tenant: str) -> set[str]:

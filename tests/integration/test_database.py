@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
@@ -203,3 +204,18 @@ def test_a_role_gets_the_password_that_the_environment_gives(
         warehouse.migrate(database, known)
     with pytest.raises(SettingsError, match="JOURNEY_ROLE_PASSWORDS"):
         warehouse.engine(changed, SENDER)
+
+
+def test_a_check_that_did_not_run_has_not_failed(database: sqlalchemy.Engine) -> None:
+    """Prevents a search for a hundred failures where one of them kept the others from running."""
+    tests = {"pass": 2, "warn": 1, "fail": 1, "error": 1, "skipped": 100}
+    with database.begin() as connection:
+        connection.execute(
+            text(
+                "insert into ops.builds (build_id, as_of, started_at, verdict, details) "
+                "values (gen_random_uuid(), now(), now(), 'failed', cast(:told as jsonb))"
+            ),
+            {"told": json.dumps({"transform": {"tests": tests}})},
+        )
+        (counted,) = connection.exec_driver_sql("select * from ops.checks_of_builds()")
+    assert counted[1:] == (2, 1, 2)

@@ -154,7 +154,7 @@ def engine_for(url: URL, *, embedded: bool = False) -> sqlalchemy.Engine:
             ) from None
         for error in (context.original_exception, context.sqlalchemy_exception):
             if isinstance(error, psycopg.Error | sqlalchemy.exc.DBAPIError):
-                error.args = tuple(map(without_values, error.args))
+                error.args = tuple(without_values(str(part)) for part in error.args)
 
     return made
 

@@ -30,10 +30,9 @@ PATIENCE = 3
 class Merge:
     """One file on its way into its raw table, inside one transaction.
 
-    A record seen again with the same content, or in an older version than the current one,
-    changes nothing. A newer version (by the contract's version column, then by load and line)
-    becomes current. Versions that a later one in the same file supersedes are kept as not
-    current.
+    A record seen again with the same content changes nothing. The newest version (by the
+    contract's version column, then by load and line) becomes current. Versions that arrive after
+    a newer one are kept as not current, so that no order of loads decides what is known.
     """
 
     def __init__(
@@ -173,11 +172,14 @@ def _changes(contract: Contract) -> str:
 
     The versions of a record stand in order of version, load and line. Neighbours with the same
     content are one state, and a state that is stored already is nothing new. What stands before
-    a row of an earlier load arrived too late.
+    the current row of an earlier load came late, and is compared with what was replaced as well.
     """
     columns = [column.quoted for column in contract.columns]
     listed = ", ".join(columns)
     qualified = ", ".join(f"stored.{column}" for column in columns)
+    identical = " and ".join(
+        f"stored.{column} is not distinct from numbered.{column}" for column in columns
+    )
     key = ", ".join(quote(part) for part in contract.key)
     version = f"{quote(contract.version)} asc nulls first, " if contract.version else ""
     backwards = f"{quote(contract.version)} desc nulls last, " if contract.version else ""
@@ -231,12 +233,26 @@ def _changes(contract: Contract) -> str:
             from compared
         ),
 
+        known_before as (
+            select numbered._line
+            from numbered
+            inner join {contract.table} as stored
+                on {_same_key(contract, "stored", "numbered")} and {identical}
+            where
+                not numbered.is_after_stored
+                and numbered.has_earlier
+                and stored.tenant_id = %(tenant_id)s
+                and stored._replaced_by_load_id is not null
+        ),
+
         judged as (
             select
                 *,
                 is_state = 1
                 and not bool_or(is_stored) over (partition by {key}, state_number)
-                and (is_after_stored or has_earlier is not true) as is_change
+                and not exists (
+                    select 1 from known_before where known_before._line = numbered._line
+                ) as is_change
             from numbered
         ),
 

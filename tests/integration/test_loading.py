@@ -145,16 +145,35 @@ def test_a_newer_version_replaces_an_older_one_never_the_reverse(
         "id,note,updated_at\na,second,2026-01-03\na,late,2026-01-01\nb,keep,2026-01-02T00:00:00Z\n",
     )
     report = load()
-    assert counts(report.files[1]) == (1, 2, 0)
+    assert counts(report.files[1]) == (2, 1, 0)
     put("acme/things/3.csv", "id,note,updated_at\na,same time,2026-01-03\na,no time,\n")
-    assert counts(load().files[2]) == (1, 1, 0)
+    assert counts(load().files[2]) == (2, 0, 0)
     assert query(
-        database, "select id, note, _load_id, _is_current from raw.things order by id, _load_id"
+        database,
+        "select id, note, _load_id, _first_load_id, _replaced_by_load_id, _is_current"
+        " from raw.things order by id, updated_at nulls first, _load_id",
     ) == [
-        ("a", "first", 1, False),
-        ("a", "second", 2, False),
-        ("a", "same time", 3, True),
-        ("b", "keep", 1, True),
+        ("a", "no time", 3, 1, 3, False),
+        ("a", "late", 2, 1, 2, False),
+        ("a", "first", 1, None, 2, False),
+        ("a", "second", 2, 1, 3, False),
+        ("a", "same time", 3, 1, None, True),
+        ("b", "keep", 1, None, None, True),
+    ]
+
+
+def test_an_export_of_all_versions_adds_none_twice(
+    put: Put, load: Load, database: sqlalchemy.Engine
+) -> None:
+    """Prevents a log that is sent whole each day from growing the table by itself each day."""
+    log = "id,note,updated_at\na,one,2026-01-01\na,other,2026-01-01\na,two,2026-01-02\n"
+    put("acme/things/1.csv", log)
+    put("acme/things/2.csv", f"{log}a,three,2026-01-03\n")
+    put("acme/things/3.csv", f"{log}a,three,2026-01-03\nb,one,2026-01-01\n")
+    assert [counts(result) for result in load().files] == [(3, 0, 0), (1, 3, 0), (1, 4, 0)]
+    assert query(database, "select note from raw.things where _is_current order by id") == [
+        ("three",),
+        ("one",),
     ]
 
 
@@ -211,14 +230,24 @@ VERSIONS = st.lists(
 
 def plainly(files: list[list[tuple[str, str, str]]]) -> tuple[int, dict[str, tuple[str, str]]]:
     """How many versions are kept, and which is current, one record and one row at a time."""
-    kept, current = 0, {}
+    kept = 0
+    current: dict[str, tuple[str, str]] = {}
+    replaced: set[tuple[str, tuple[str, str]]] = set()
     for rows in files:
+        before, known_before = dict(current), set(replaced)
         for key in {key for key, *_ in rows}:
             versions = sorted((row[1:] for row in rows if row[0] == key), key=lambda row: row[0])
+            last_late = None
             for version in versions:
-                known = current.get(key)
-                if known is None or (version[0] >= known[0] and version != known):
+                if key in before and version[0] < before[key][0]:
+                    if version != last_late and (key, version) not in known_before:
+                        kept += 1
+                        replaced.add((key, version))
+                    last_late = version
+                elif version != current.get(key):
                     kept += 1
+                    if key in current:
+                        replaced.add((key, current[key]))
                     current[key] = version
     return kept, current
 

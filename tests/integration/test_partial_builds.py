@@ -629,11 +629,40 @@ def capped(shop: Shop) -> Iterator[None]:
     yield
 
 
+def clients(shop: Shop) -> dict[object, object]:
+    rows = shop.query("select tenant_id, client_id, client_name from marts.client_journey")
+    return {row["client_id"]: row["client_name"] for row in rows}
+
+
+def ahead(shop: Shop) -> Iterator[None]:
+    """Prevents what files tell of the days after a build from showing in it, or from hiding what
+    was known before, and what has come since from being missed."""
+    captured = [
+        {"kind": "sale", "status": "success", "amount": amount, "processed_at": at.isoformat()}
+        for amount, at in (("100.00", AS_OF - DAY), ("200.00", AS_OF + DAY))
+    ]
+    shop.arrive(
+        "shopify_orders", {**order("o-ada", ADA, AS_OF - 2 * DAY), "transactions": captured}
+    )
+    ben = {"id": "c-ben", "email": BEN}
+    shop.arrive("contacts", {**ben, "name": "Ben & Co", "updated_at": AS_OF + DAY})
+    shop.arrive("contacts", {**ben, "name": "Ben", "updated_at": AS_OF - 3 * DAY})
+    shop.arrive("contacts", {**ben, "name": "Benjamin", "updated_at": AS_OF - 4 * DAY})
+    for _ in (1, 2):
+        yield
+        assert [row["status"] for row in shop.query("select * from marts.orders")] == ["pending"]
+        assert clients(shop) == {"c-ben": "Ben"}
+    yield
+    assert [row["status"] for row in shop.query("select * from marts.orders")] == ["paid"]
+    assert clients(shop) == {"c-ben": "Ben & Co"}
+    yield
+
+
 STORIES: dict[str, Callable[[Shop], Iterator[None]]] = {
     story.__name__: story
     for story in (
         *(rewards, merged, friends, same_code, former_code, gifts, winback, quiet),
-        capped,
+        *(capped, ahead),
     )
 }
 TENANTS = {

@@ -38,7 +38,9 @@ SETTINGS: tuple[dict[str, Decimal | None], ...] = (
 THRESHOLDS = (7, 8, 14, 15, 30, 31, 45, 46, 60, 61, 90, 91, 120, 121, 180, 181)
 AMOUNTS = (
     "0",
+    "0",
     "0.01",
+    "12.345",
     "19.90",
     "50",
     "49.99",
@@ -80,6 +82,7 @@ CLIENT_EVENTS = (
 )
 CODES = ("TEN", "ten", " Ten", "calm", "FEW", "few ", "NOSUCH")
 PRODUCTS = ("mug", 77, None)
+GIVEN_BACK = ("refunded", "partially_refunded")
 METADATA: tuple[Any, ...] = (
     *(None, {}, [1, 2], 7, {"sentiment": None}, {"sentimant": "negative"}),
     *({"sentiment": "negative"}, {"sentiment": " Negative "}, {"sentiment": "negativ"}),
@@ -584,7 +587,11 @@ class _Drawing:
         if status == "authorized":
             kind = random.choice(("authorization", "void", "capture", "sale"))
             result = random.choice(("success", "success", "failure"))
-            transactions = [{"kind": kind, "status": result, "amount": str(total)}]
+            paid_at = at + random.choice((0, 0, 1, 30, 200)) * DAY
+            transactions = [
+                {"kind": kind, "status": result, "amount": str(total),
+                 "processed_at": paid_at.isoformat()}
+            ]  # fmt: skip
         row: Values = {
             "id": order_id,
             "email": self._email(person),
@@ -613,6 +620,8 @@ class _Drawing:
                 (
                     lambda: self._refunds(order_id, at, total) if total > 0 else {},
                     lambda: {"total_price": self._amount(), "refunds": []},
+                    lambda: {"financial_status": "paid"},
+                    lambda: {"financial_status": random.choice(GIVEN_BACK), "refunds": []},
                     lambda: {"email": self._email(person)},
                     lambda: {"cancelled_at": at + random.choice((1, 40)) * DAY},
                 )
@@ -740,14 +749,17 @@ class _Drawing:
 
     def _refunds(self, order_id: str, at: datetime, total: Decimal) -> Values:
         random = self.random
-        cents = int(total * 100)
-        parts = [cents] if random.random() < 0.4 or cents < 2 else [random.randint(1, cents - 1)]
-        if parts[0] < cents and random.random() < 0.5:
-            parts.append(cents - parts[0])
+        mills = int(total * 1000)
+        step = 1 if mills % 10 else 10
+        parts = [mills]
+        if random.random() < 0.6 and mills >= 2 * step:
+            parts = [random.randrange(step, mills, step)]
+        if parts[0] < mills and random.random() < 0.5:
+            parts.append(mills - parts[0])
         refunds = []
         for number, part in enumerate(parts):
             back_at = at + random.choice((0, 0, 1, 14, *THRESHOLDS)) * DAY
-            amount = str(Decimal(part) / 100)
+            amount = str(Decimal(part) / 1000)
             refund: Values = {"id": f"{order_id}-r{number}", "created_at": back_at.isoformat()}
             if random.random() < 0.8:
                 refund["transactions"] = [
@@ -759,7 +771,7 @@ class _Drawing:
             refunds.append(refund)
             if random.random() < 0.1:
                 refunds.append(refund)
-        status = "refunded" if sum(parts) == cents else "partially_refunded"
+        status = "refunded" if sum(parts) == mills else "partially_refunded"
         return {"refunds": refunds, "financial_status": status}
 
     def _shop_order(self, person: Person) -> None:
@@ -790,6 +802,7 @@ class _Drawing:
                     {"status": "refunded"},
                     {"status": "refunded", "refunded_amount": row["total_price"]},
                     {"status": "partially_refunded", "refunded_amount": half},
+                    {"status": "partially_refunded"},
                     {"status": "cancelled"},
                     {"status": "paid"},
                 )

@@ -95,7 +95,7 @@ class Order:
             return "pending"
         if self.fully_refunded_at is not None:
             return "refunded"
-        return "partially_refunded" if self.refunded > 0 else "paid"
+        return "partially_refunded" if self.refunds else "paid"
 
     @property
     def is_counted(self) -> bool:
@@ -128,6 +128,8 @@ def orders_of(records: list[Record], tenant: Tenant, seeds: Seeds, as_of: dateti
         *(_purchase(record, tenant) for record in unmatched_purchases(records)),
     ]
     for order, given_back, record in orders:
+        owed, order.discount = rounded(order.gross - order.discount), rounded(order.discount)
+        order.gross = owed + order.discount
         on = order.ordered_at.astimezone(ZoneInfo(tenant.time_zone)).date().isoformat()
         order.rate = seeds.rate(order.currency, tenant.currency, on)
         order.keys = sightings_of(record, tenant)[0].keys
@@ -176,11 +178,12 @@ GivenBack = list[tuple[datetime, str, Decimal]]
 def _shopify(record: Record, as_of: datetime) -> tuple[Order, GivenBack, Record]:
     values = record.values
     total, discount = values["total_price"], values.get("total_discounts") or ZERO
-    paid = [
-        Decimal(payment["amount"])
+    payments = [
+        (instant(payment["processed_at"]), Decimal(payment["amount"]))
         for payment in nested(values, "transactions")
         if payment["kind"] in ("sale", "capture") and payment["status"] == "success"
     ]
+    paid = [amount for paid_at, amount in payments if paid_at <= as_of]
     status = values["financial_status"]
     cancelled_at = values.get("cancelled_at")
     collections: dict[str, Decimal] = {}
@@ -200,7 +203,9 @@ def _shopify(record: Record, as_of: datetime) -> tuple[Order, GivenBack, Record]
         ordered_at=values["created_at"],
         cancelled_at=cancelled_at if cancelled_at and cancelled_at <= as_of else None,
         is_failed=status in ("voided", "expired"),
-        is_paid=status in ("paid", "partially_refunded", "refunded")
+        is_paid=(
+            status in ("paid", "partially_refunded", "refunded") and len(paid) == len(payments)
+        )
         or (bool(paid) and sum(paid) >= total),
         gross=total + discount,
         discount=discount,
@@ -211,11 +216,14 @@ def _shopify(record: Record, as_of: datetime) -> tuple[Order, GivenBack, Record]
     given_back = {
         refund["id"]: (instant(refund["created_at"]), refund["id"], _amount(refund))
         for refund in nested(values, "refunds")
+        if _amount(refund) > 0
     }
     rest = total - sum((amount for _, _, amount in given_back.values()), ZERO)
-    if status == "refunded" and rest > 0:
-        changed_at = values.get("updated_at") or values["created_at"]
+    changed_at = values.get("updated_at") or values["created_at"]
+    if status == "refunded" and (rest > 0 or not given_back):
         given_back["rest"] = (changed_at, "rest", rest)
+    elif status == "partially_refunded" and not given_back:
+        given_back["rest"] = (changed_at, "rest", ZERO)
     return order, list(given_back.values()), record
 
 
@@ -253,12 +261,12 @@ def _shop(record: Record, as_of: datetime) -> tuple[Order, GivenBack, Record]:
         currency=values["currency"].strip().upper(),
         shop_id=values["shop_id"],
     )
-    amount = ZERO
+    given_back: GivenBack = []
     if status in ("refunded", "partially_refunded"):
         whole = values["total_price"] if status == "refunded" else ZERO
         named = values.get("refunded_amount")
-        amount = whole if named is None else named
-    return order, [(changed_at, record.record_id, amount)], record
+        given_back = [(changed_at, record.record_id, whole if named is None else named)]
+    return order, given_back, record
 
 
 def _purchase(record: Record, tenant: Tenant) -> tuple[Order, GivenBack, Record]:
@@ -281,17 +289,18 @@ def _purchase(record: Record, tenant: Tenant) -> tuple[Order, GivenBack, Record]
 
 
 def _dated(order: Order, given_back: GivenBack, as_of: datetime) -> list[Refund]:
-    """Refunds up to the build; the tenant's amounts are differences of rounded running totals."""
-    refunds, so_far = [], ZERO
+    """Refunds up to the build; their amounts are differences of rounded running totals."""
+    refunds, exactly = [], ZERO
     for at, refund_id, amount in sorted(given_back):
-        if amount <= 0 or at > as_of:
+        if at > as_of:
             continue
-        before, so_far = so_far, so_far + amount
+        before, exactly = rounded(exactly), exactly + amount
+        so_far = rounded(exactly)
         refunds.append(
             Refund(
                 refund_id=refund_id,
                 refunded_at=max(at, order.ordered_at),
-                amount=amount,
+                amount=so_far - before,
                 amount_tenant=rounded(so_far * order.rate) - rounded(before * order.rate),
                 is_full=so_far >= order.owed,
             )

@@ -39,7 +39,7 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Record:
-    """The current version of one record, and the load that first brought any version of it."""
+    """The version of one record that holds, and the load that first brought any version of it."""
 
     source: str
     record_id: str
@@ -54,17 +54,23 @@ class Record:
 
 def current_records(files: Iterable[tuple[str, Iterable[Values]]], as_of: datetime) -> list[Record]:
     """The records that a build sees; files are (source, rows) in the order of their loads."""
-    kept: dict[tuple[str, str], Record] = {}
+    versions: dict[tuple[str, str], list[Record]] = {}
     for load, (source, rows) in enumerate(files, start=1):
-        version = VERSION_COLUMNS.get(source)
-        for values in sorted(rows, key=lambda row: row[version]) if version else rows:
-            key = (source, values["id"])
-            known = kept.get(key)
-            if known is None:
-                kept[key] = Record(source, values["id"], values, load)
-            elif version is None or values[version] >= known.values[version]:
-                kept[key] = Record(source, values["id"], values, known.first_load)
-    return [record for record in kept.values() if record.seen_at <= as_of]
+        for values in rows:
+            known = versions.setdefault((source, values["id"]), [])
+            first_load = known[0].first_load if known else load
+            known.append(Record(source, values["id"], values, first_load))
+    return [record for known in versions.values() for record in _holding(known, as_of)]
+
+
+def _holding(versions: list[Record], as_of: datetime) -> list[Record]:
+    """The newest version, if it is visible; among equals what was loaded last. Where the version
+    is the record's only date, those that are not visible yet do not hide the one before."""
+    version = VERSION_COLUMNS.get(versions[0].source)
+    if version == EVENT_TIMES[versions[0].source]:
+        versions = [record for record in versions if record.seen_at <= as_of]
+    in_order = sorted(versions, key=lambda record: record.values[version]) if version else versions
+    return [record for record in in_order[-1:] if record.seen_at <= as_of]
 
 
 def of_source(records: Iterable[Record], source: str) -> list[Record]:

@@ -36,6 +36,10 @@ orders as (
     select * from {{ ref('int_orders__rated') }}
 ),
 
+shopify_orders as (
+    select * from {{ ref('int_orders__shopify') }}
+),
+
 lots as (
     select * from {{ ref('int_loyalty__lots') }}
 ),
@@ -89,6 +93,14 @@ all_dates as (
         on
             refund_records.tenant_id = orders.tenant_id
             and refund_records.order_id = orders.order_id
+
+    union all
+
+    select
+        tenant_id,
+        customer_id,
+        next_payment_at as changes_at
+    from shopify_orders
 
     union all
 

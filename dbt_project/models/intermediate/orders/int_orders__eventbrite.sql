@@ -39,9 +39,9 @@ final as (
         priced.status in ('placed', 'refunded', 'cancelled', 'deleted', 'transferred') as is_paid,
         cast(
             priced.gross_minor / power(10, coalesce(currency_minor_units.minor_unit_digits, 2))
-            as numeric(14, 2)
+            as numeric(16, 4)
         ) as gross_amount,
-        cast(0 as numeric(14, 2)) as discount_amount,
+        0 as discount_amount,
         priced.currency,
         priced.promo_code as discount_codes
     from priced

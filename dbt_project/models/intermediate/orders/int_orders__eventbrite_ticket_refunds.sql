@@ -17,7 +17,7 @@ final as (
         cast(
             {{ json_number("(eventbrite_attendees.costs -> 'gross')", 'value') }}
             / power(10, coalesce(currency_minor_units.minor_unit_digits, 2))
-            as numeric(14, 2)
+            as numeric(16, 4)
         ) as amount
     from eventbrite_attendees
     left join currency_minor_units

@@ -26,6 +26,7 @@ final as (
             when financial_status = 'refunded' then total_amount
             else refunded_amount
         end as refunded_amount,
+        coalesce(financial_status in ('refunded', 'partiallyRefunded'), false) as is_refunded,
         updated_at,
         is_test,
         status = 'failed' as is_failed,

@@ -10,7 +10,7 @@ final as (
         'humanitix:' || order_id as order_id,
         'humanitix-ticket:' || ticket_id as refund_id,
         coalesce(cancelled_at, updated_at) as refunded_at,
-        cast(total_amount as numeric(14, 2)) as amount
+        total_amount as amount
     from humanitix_tickets
     where is_refunded
 )

@@ -1,6 +1,7 @@
 {{ config(unique_key=['tenant_id', 'refund_id']) }}
 
--- Every source's refunds as dated facts in order currency.
+-- Every source's refunds as dated facts in order currency, not rounded. What was given back may be
+-- nothing where a source calls an order refunded: it was free, or the part is not told.
 with shopify_refunds as (
     select * from {{ ref('int_orders__shopify_refunds') }}
 ),
@@ -19,8 +20,9 @@ shop_refunds as (
         order_id,
         order_id as refund_id,
         updated_at as refunded_at,
-        cast(refunded_amount as numeric(14, 2)) as amount
+        refunded_amount as amount
     from shop_orders
+    where refunded_amount is not null
 ),
 
 all_refunds as (
@@ -43,7 +45,6 @@ final as (
         refunded_at,
         amount
     from all_refunds
-    where amount > 0
 )
 
 select * from final

@@ -1,6 +1,6 @@
 {{ config(unique_key=['tenant_id', 'refund_id']) }}
 
--- Amounts in tenant currency are differences of rounded running totals, so that the refunds of an
+-- Amounts are differences of rounded running totals, in both currencies, so that the refunds of an
 -- order that was given back in full add up to exactly what it had brought in.
 with refund_records as (
     select * from {{ ref('int_orders__refund_records') }}
@@ -23,8 +23,9 @@ running_totals as (
         orders.owed_amount,
         -- a refund never precedes its order
         greatest(refund_records.refunded_at, orders.ordered_at) as refunded_at,
-        refund_records.amount,
-        sum(refund_records.amount) over refunds_so_far as refunded_so_far_amount
+        round(sum(refund_records.amount) over refunds_so_far, 2) as refunded_so_far_amount,
+        round(sum(refund_records.amount) over refunds_so_far - refund_records.amount, 2)
+            as refunded_before_amount
     from refund_records
     -- drops the refunds of test orders
     inner join orders
@@ -45,11 +46,11 @@ final as (
         order_id,
         customer_id,
         refunded_at,
-        cast(amount as numeric(14, 2)) as amount,
+        cast(refunded_so_far_amount - refunded_before_amount as numeric(14, 2)) as amount,
         currency,
         cast(
             round(refunded_so_far_amount * rate, 2)
-            - round((refunded_so_far_amount - amount) * rate, 2)
+            - round(refunded_before_amount * rate, 2)
             as numeric(14, 2)
         ) as amount_tenant,
         tenant_currency,

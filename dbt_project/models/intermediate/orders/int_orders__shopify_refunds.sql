@@ -1,8 +1,9 @@
 {{ config(unique_key=['tenant_id', 'refund_id']) }}
 
 -- A refund that the list names twice is one refund; one without an id is known by its place. Money
--- moved is what its transactions say; the lines stand in only when no transaction is given. What an
--- order that is refunded gave back beyond its list is dated by the order's last change.
+-- moved is what its transactions say; the lines stand in only when no transaction is given. One
+-- that moved none, as a restock, is no refund. What an order that is refunded gave back beyond its
+-- list is dated by the order's last change; nothing, where it was free or the part is not told.
 with shopify_orders as (
     {{ owned_rows('stg_shopify__orders', 'shopify_orders') }}
 ),
@@ -77,10 +78,7 @@ listed_refunds as (
         refunds.order_id,
         refunds.refund_id,
         refunds.refunded_at,
-        cast(
-            coalesce(transactions_per_refund.amount, lines_per_refund.amount, 0)
-            as numeric(14, 2)
-        ) as amount
+        coalesce(transactions_per_refund.amount, lines_per_refund.amount, 0) as amount
     from refunds
     left join transactions_per_refund
         on
@@ -107,21 +105,30 @@ rest_of_orders as (
         'shopify:' || shopify_orders.order_id as order_id,
         'shopify:' || shopify_orders.order_id || ':rest' as refund_id,
         coalesce(shopify_orders.updated_at, shopify_orders.created_at) as refunded_at,
-        cast(
-            shopify_orders.total_amount - coalesce(listed_per_order.amount, 0) as numeric(14, 2)
-        ) as amount
+        case
+            when shopify_orders.financial_status = 'refunded'
+                then shopify_orders.total_amount - coalesce(listed_per_order.amount, 0)
+            else 0
+        end as amount
     from shopify_orders
     left join listed_per_order
         on
             shopify_orders.tenant_id = listed_per_order.tenant_id
             and 'shopify:' || shopify_orders.order_id = listed_per_order.order_id
     where
-        shopify_orders.financial_status = 'refunded'
-        and shopify_orders.total_amount > coalesce(listed_per_order.amount, 0)
+        (
+            shopify_orders.financial_status = 'refunded'
+            and shopify_orders.total_amount > coalesce(listed_per_order.amount, 0)
+        )
+        or (
+            shopify_orders.financial_status in ('refunded', 'partially_refunded')
+            and coalesce(listed_per_order.amount, 0) = 0
+        )
 ),
 
 final as (
     select * from listed_refunds
+    where amount > 0
 
     union all
 

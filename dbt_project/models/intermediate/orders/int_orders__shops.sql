@@ -21,14 +21,14 @@ final as (
         case when status = 'cancelled' then updated_at end as cancelled_at,
         case
             when status = 'refunded' then coalesce(refunded_amount, total_amount)
-            when status = 'partially_refunded' then refunded_amount
+            when status = 'partially_refunded' then coalesce(refunded_amount, 0)
         end as refunded_amount,
         updated_at,
         false as is_test,
         status = 'failed' as is_failed,
         status in ('paid', 'partially_refunded', 'refunded') as is_paid,
         total_amount as gross_amount,
-        cast(0 as numeric(14, 2)) as discount_amount,
+        0 as discount_amount,
         currency
     from shop_orders
 )

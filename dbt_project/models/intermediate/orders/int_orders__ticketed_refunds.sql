@@ -1,6 +1,7 @@
 {{ config(unique_key=['tenant_id', 'refund_id']) }}
 
--- What an order gave back beyond its tickets is dated by the order's last change.
+-- What an order gave back beyond its tickets is dated by the order's last change; nothing, where it
+-- was free or the part is not told.
 with eventbrite_orders as (
     select * from {{ ref('int_orders__eventbrite') }}
 ),
@@ -29,6 +30,7 @@ refunded_on_orders as (
     select
         tenant_id,
         order_id,
+        true as is_refunded,
         fully_refunded_at as refunded_at,
         gross_amount as amount
     from eventbrite_orders
@@ -39,6 +41,7 @@ refunded_on_orders as (
     select
         tenant_id,
         order_id,
+        is_refunded,
         updated_at as refunded_at,
         refunded_amount as amount
     from humanitix_orders
@@ -59,14 +62,15 @@ rest_of_orders as (
         refunded_on_orders.order_id,
         refunded_on_orders.order_id as refund_id,
         refunded_on_orders.refunded_at,
-        cast(
-            refunded_on_orders.amount - coalesce(refunded_on_tickets.amount, 0) as numeric(14, 2)
-        ) as amount
+        refunded_on_orders.amount - coalesce(refunded_on_tickets.amount, 0) as amount
     from refunded_on_orders
     left join refunded_on_tickets
         on
             refunded_on_orders.tenant_id = refunded_on_tickets.tenant_id
             and refunded_on_orders.order_id = refunded_on_tickets.order_id
+    where
+        refunded_on_orders.amount > coalesce(refunded_on_tickets.amount, 0)
+        or (refunded_on_orders.is_refunded and coalesce(refunded_on_tickets.amount, 0) = 0)
 ),
 
 final as (
@@ -77,6 +81,7 @@ final as (
         refunded_at,
         amount
     from ticket_refunds
+    where amount > 0
 
     union all
 

@@ -130,7 +130,7 @@ all_orders as (
         false as is_failed,
         true as is_paid,
         coalesce(touchpoint_purchases.value_amount, 0) as gross_amount,
-        cast(0 as numeric(14, 2)) as discount_amount,
+        0 as discount_amount,
         tenants.currency,
         {{ text }} as discount_codes,
         {{ text }} as shop_id,
@@ -152,7 +152,12 @@ final as (
         {{ visible_at('all_orders.cancelled_at') }} as cancelled_at,
         all_orders.is_failed,
         all_orders.is_paid,
-        cast(all_orders.gross_amount as numeric(14, 2)) as gross_amount,
+        -- rounded so that what is owed and what was taken off are together what was asked for
+        cast(
+            round(all_orders.gross_amount - all_orders.discount_amount, 2)
+            + round(all_orders.discount_amount, 2)
+            as numeric(14, 2)
+        ) as gross_amount,
         cast(all_orders.discount_amount as numeric(14, 2)) as discount_amount,
         cast(all_orders.gross_amount - all_orders.discount_amount as numeric(14, 2)) as owed_amount,
         all_orders.currency,

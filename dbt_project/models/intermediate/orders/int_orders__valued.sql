@@ -32,7 +32,7 @@ with_status as (
             when orders.is_failed then 'failed'
             when not orders.is_paid then 'pending'
             when refunds_per_order.fully_refunded_at is not null then 'refunded'
-            when refunds_per_order.refund_amount > 0 then 'partially_refunded'
+            when refunds_per_order.order_id is not null then 'partially_refunded'
             else 'paid'
         end as status
     from orders

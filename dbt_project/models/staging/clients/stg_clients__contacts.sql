@@ -1,13 +1,22 @@
+-- A contact has no date but that of its last change, so its newest version that is visible holds.
 with raw_contacts as (
     select * from {{ source('raw', 'contacts') }}
 ),
 
-current_contacts as (
-    select *
+visible_versions as (
+    select
+        raw_contacts.*,
+        row_number() over (
+            partition by id, tenant_id
+            order by updated_at desc, _load_id desc, _line desc
+        ) as recency
     from raw_contacts
-    where
-        _is_current
-        and {{ visible('updated_at') }}
+    where {{ visible('updated_at') }}
+),
+
+current_contacts as (
+    select * from visible_versions
+    where recency = 1
 ),
 
 final as (

@@ -1,13 +1,22 @@
+-- A coupon has no date but that of its last change, so its newest version that is visible holds.
 with raw_coupons as (
     select * from {{ source('raw', 'coupons') }}
 ),
 
-current_coupons as (
-    select *
+visible_versions as (
+    select
+        raw_coupons.*,
+        row_number() over (
+            partition by id, tenant_id
+            order by updated_at desc nulls last, _load_id desc, _line desc
+        ) as recency
     from raw_coupons
-    where
-        _is_current
-        and (updated_at is null or {{ visible('updated_at') }})
+    where updated_at is null or {{ visible('updated_at') }}
+),
+
+current_coupons as (
+    select * from visible_versions
+    where recency = 1
 ),
 
 final as (

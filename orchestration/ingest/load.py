@@ -29,7 +29,6 @@ from orchestration.ingest.readers import Reading, RejectedRow, RowBatch, read_pa
 from orchestration.ingest.tenants import Tenant, read_tenants
 from orchestration.ingest.validation import faults
 from orchestration.privacy.erasure import forget_again
-from orchestration.privacy.telling import without_values
 from orchestration.privacy.texts import FORGOTTEN_TEXT, forgotten_by
 from orchestration.settings import DBT_PROJECT_DIR, SEEDS_DIR, Settings
 from orchestration.warehouse.errors import DatabaseUnavailable
@@ -210,7 +209,7 @@ class _FileLoad:
             reason = (
                 str(error)
                 if isinstance(error, FileRefused)
-                else f"the database refuses a value: {_in_one_line(without_values(str(error)))}"
+                else f"the database refuses a value: {_in_one_line(str(error))}"
             )
             with self.connection.begin():
                 self._record_refusal(sha256, reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 import sqlalchemy
@@ -129,8 +129,9 @@ def engine_for(url: URL, *, embedded: bool = False) -> sqlalchemy.Engine:
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "application_name": "journey",
         "options": "-c timezone=UTC",
+        "cursor_factory": _DiscreetCursor,
     }
-    # errors stand in logs, and parameters and quoted rows are values of people
+    # errors stand in logs, and parameters are values of people
     made = sqlalchemy.create_engine(
         url, connect_args=connect_options, pool_pre_ping=True, hide_parameters=True
     )
@@ -152,11 +153,34 @@ def engine_for(url: URL, *, embedded: bool = False) -> sqlalchemy.Engine:
                 f"{_first_line(context.original_exception)}. Nothing half-written was kept. "
                 f"{_way_out(embedded)}"
             ) from None
-        for error in (context.original_exception, context.sqlalchemy_exception):
-            if isinstance(error, psycopg.Error | sqlalchemy.exc.DBAPIError):
-                error.args = tuple(without_values(str(part)) for part in error.args)
 
     return made
+
+
+class _DiscreetCursor(psycopg.Cursor[Any]):
+    """Its errors quote no rows: they stand in logs, and rows are of people."""
+
+    def execute(self, *statement: Any, **options: Any) -> Self:
+        with _quoting_nobody():
+            return super().execute(*statement, **options)
+
+    def executemany(self, *statement: Any, **options: Any) -> None:
+        with _quoting_nobody():
+            super().executemany(*statement, **options)
+
+    @contextmanager
+    def copy(self, *statement: Any, **options: Any) -> Iterator[psycopg.Copy]:
+        with _quoting_nobody(), super().copy(*statement, **options) as copy:
+            yield copy
+
+
+@contextmanager
+def _quoting_nobody() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        error.args = tuple(without_values(str(part)) for part in error.args)
+        raise
 
 
 def check_version(database: sqlalchemy.Engine) -> str:

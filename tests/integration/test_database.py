@@ -6,6 +6,7 @@ import json
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 import sqlalchemy
 from pydantic import SecretStr
@@ -19,7 +20,7 @@ from orchestration.warehouse.errors import (
     SettingsError,
 )
 from orchestration.warehouse.postgres import ADMINISTRATOR, EmbeddedServer
-from orchestration.warehouse.roles import DASHBOARD, SENDER
+from orchestration.warehouse.roles import DASHBOARD, SENDER, driver_connection
 
 
 def tables(connection: sqlalchemy.Connection) -> set[str]:
@@ -104,16 +105,37 @@ def test_the_same_file_is_loaded_once_but_may_be_refused_before(
 
 def test_an_error_quotes_nobody(database: sqlalchemy.Engine) -> None:
     """Prevents: people who were forgotten but stand in the log of a run that failed."""
-    insert = text("insert into people values (:email)")
-    ada = {"email": "ada@example.com"}
-    with database.connect() as connection:
-        connection.exec_driver_sql("create temporary table people (email text unique)")
-        connection.execute(insert, ada)
-        with pytest.raises(sqlalchemy.exc.IntegrityError) as raised:
-            connection.execute(insert, ada)
-    logged = "".join(traceback.format_exception(raised.value))
-    assert logged.count("Key (email)=… already exists") == 2
-    assert ada["email"] not in logged
+    ada = "ada@example.com"
+
+    def insert(connection: sqlalchemy.Connection) -> None:
+        connection.execute(text("insert into people values (:email)"), {"email": ada})
+
+    def insert_many(connection: sqlalchemy.Connection) -> None:
+        connection.execute(text("insert into people values (:email)"), [{"email": ada}] * 2)
+
+    def insert_below(connection: sqlalchemy.Connection) -> None:
+        driver_connection(connection).cursor().execute(f"insert into people values ('{ada}')")
+
+    def insert_many_below(connection: sqlalchemy.Connection) -> None:
+        driver_connection(connection).cursor().executemany(
+            "insert into people values (%s)", [(ada,)]
+        )
+
+    def copy(connection: sqlalchemy.Connection) -> None:
+        with driver_connection(connection).cursor().copy("copy people from stdin") as rows:
+            rows.write_row((ada,))
+
+    for add in (insert, insert_many, insert_below, insert_many_below, copy):
+        with database.connect() as connection:
+            connection.exec_driver_sql("create temporary table people (email text unique)")
+            insert(connection)
+            with pytest.raises((sqlalchemy.exc.IntegrityError, psycopg.IntegrityError)) as raised:
+                add(connection)
+            connection.rollback()
+            assert driver_connection(connection).cursor().execute("select 1").fetchone() == (1,)
+        logged = "".join(traceback.format_exception(raised.value))
+        assert "Key (email)=… already exists" in logged
+        assert ada not in logged
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,16 @@ def currencies(seeds: Seeds) -> Iterator[Problem]:
                     yield seed, row.line, f"{column} {row[column]!r} is no ISO 4217 code like EUR"
 
 
+def blocked_identifiers(seeds: Seeds) -> Iterator[Problem]:
+    """Every pattern can match: values are compared in lower case, and a backslash takes a sign."""
+    for row in seeds["blocked_identifiers"]:
+        pattern = row["pattern"]
+        if pattern != pattern.lower():
+            yield _of_pattern(row, f"{pattern!r} never matches; write {pattern.lower()!r}")
+        if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
+            yield _of_pattern(row, f"{pattern} ends in a backslash; write two for one")
+
+
 def settings(seeds: Seeds) -> Iterator[Problem]:
     """Every setting is a number that can be reckoned with, or empty to switch its rule off."""
     for row in seeds["tenant_settings"]:
@@ -223,6 +233,15 @@ def bounds(seeds: Seeds) -> Iterator[Problem]:
                         row.line,
                         f"{minimum} {least} is above {maximum} {most}, so nobody fits",
                     )
+
+
+def quality_rules(seeds: Seeds) -> Iterator[Problem]:
+    """No rule asks for what cannot be."""
+    for row in seeds["quality_rules"]:
+        least, most = row.number("minimum"), row.number("maximum")
+        if least is not None and most is not None and least > most:
+            problem = f"minimum {least} is above maximum {most}, so the rule never holds"
+            yield "quality_rules", row.line, problem
 
 
 def segments(seeds: Seeds) -> Iterator[Problem]:
@@ -394,6 +413,10 @@ def _of_factor(row: Row, problem: str) -> Problem:
     return "client_risk_factors", row.line, problem
 
 
+def _of_pattern(row: Row, problem: str) -> Problem:
+    return "blocked_identifiers", row.line, f"pattern: {problem}"
+
+
 def _of_campaign(row: Row, problem: str) -> Problem:
     return "winback_campaign_definitions", row.line, problem
 
@@ -401,6 +424,8 @@ def _of_campaign(row: Row, problem: str) -> Problem:
 RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("tenants",), tenants),
     (("exchange_rates", "currency_minor_units"), currencies),
+    (("blocked_identifiers",), blocked_identifiers),
+    (("quality_rules",), quality_rules),
     (("tenant_settings",), settings),
     (("rfm_thresholds",), rfm_thresholds),
     (("lead_bands", "rfm_thresholds", "tenant_settings"), lead_bands),

@@ -371,7 +371,7 @@ def _ties(connection: Connection, here: _Place, there: _Place) -> list[Step]:
     )
     rules = read_rows(
         connection,
-        # only identifiers that some record shows
+        # only identifiers that somebody has; a mention alone ties nobody
         """
         select rules.key_a, rules.key_b, rules.reason
         from intermediate.int_identity__rules as rules
@@ -379,7 +379,11 @@ def _ties(connection: Connection, here: _Place, there: _Place) -> list[Step]:
             on rules.tenant_id = one.tenant_id and rules.key_a = one.identifier_key
         inner join intermediate.int_identity__people as other
             on rules.tenant_id = other.tenant_id and rules.key_b = other.identifier_key
-        where rules.tenant_id = :tenant_id and rules.rule = 'always'
+        where
+            rules.tenant_id = :tenant_id
+            and rules.rule = 'always'
+            and one.customer_id is not null
+            and other.customer_id is not null
         order by rules.key_a, rules.key_b
         """,
         tenant_id=here.tenant_id,

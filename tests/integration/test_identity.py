@@ -122,7 +122,13 @@ STORIES: dict[str, tuple[Step_, ...]] = {
         },
     ),
     "always": (
-        {"leads": [lead("one", ANN), lead("two", BEA, PHONE)]},
+        {
+            "leads": [lead("one", ANN), lead("two", BEA, PHONE)],
+            "consent_changes": [
+                {"id": "mention", "email": CEM, "channel": "email", "subscribed": True,
+                 "changed_at": "2026-01-02T00:00:00Z"},
+            ],
+        },
     ),
     "erased": (
         {"leads": [lead("forgotten", ANN), lead("dropped", BEA), lead("stays", CEM)]},
@@ -135,6 +141,7 @@ RULES = (
     ("never", "never", ANN, BEA),
     ("back", "never", ANN, BEA),
     ("always", "always", ANN, BEA),
+    ("always", "always", ANN, CEM),
 )
 
 
@@ -482,6 +489,12 @@ def test_a_rule_is_a_tie_like_any_other(history: History) -> None:
         Step(f"email:{ANN}", f"email:{BEA}", "identity_rules", "By hand"),
         Step(f"email:{BEA}", f"phone:{PHONE}", "leads", "two"),
     ]
+
+
+def test_a_rule_on_somebody_only_mentioned_ties_nothing(history: History) -> None:
+    """Prevents a chain of ties, none of them refused, between people who are kept apart."""
+    tie = explain_tie(history.database, ANN, CEM, "always")
+    assert (tie.verdict, tie.steps) == ("never seen together", [])
 
 
 @pytest.mark.parametrize(

@@ -629,6 +629,103 @@ def capped(shop: Shop) -> Iterator[None]:
     yield
 
 
+def ids(shop: Shop) -> dict[object, object]:
+    """Whose each identifier is."""
+    rows = shop.query("select tenant_id, identifier, customer_id from marts.customer_identities")
+    return {row["identifier"]: row["customer_id"] for row in rows}
+
+
+def redirects(shop: Shop) -> dict[object, object]:
+    rows = shop.query(
+        "select tenant_id, old_customer_id, customer_id from marts.customer_redirects"
+    )
+    return {row["old_customer_id"]: row["customer_id"] for row in rows}
+
+
+def added(shop: Shop) -> Iterator[None]:
+    """Prevents an id that changes, or a younger one that survives, because a known record was told
+    another address: what it came with is older than what was added to it, and stays so."""
+    at, phones = AS_OF - 9 * DAY, [f"+4917123000{number}" for number in (11, 12, 13)]
+    profile = {"id": "k-ada", "phone_number": phones[0], "created": at, "updated": at}
+    lead = {"id": "l-ben", "phone": phones[1], "captured_at": at}
+    shop.arrive("klaviyo_profiles", profile)
+    shop.arrive("leads", lead)
+    shop.arrive("leads", {**lead, "id": "l-eve", "phone": None, "email": EVE})
+    shop.arrive("shopify_orders", order("o-1", CLEO, at))
+    shop.arrive("shopify_orders", {**order("o-2", CLEO, at), "phone": phones[2]})
+    yield
+    first = ids(shop)
+    shop.arrive("klaviyo_profiles", {**profile, "email": ADA, "updated": AS_OF - DAY})
+    shop.arrive("leads", {**lead, "email": EVE})
+    changed = {**order("o-1", CLEO, at), "email": None, "phone": phones[2]}
+    shop.arrive("shopify_orders", {**changed, "updated_at": AS_OF - DAY})
+    yield
+    now = ids(shop)
+    assert now[ADA] == now["k-ada"] == first["k-ada"]
+    assert now[EVE] == now["l-ben"] == first["l-ben"]
+    assert redirects(shop) == {first[EVE]: first["l-ben"]}
+    assert now[CLEO] == now[phones[2]] == first[CLEO]
+    yield
+    yield
+
+
+def split_again(shop: Shop) -> Iterator[None]:
+    """Prevents what is recorded under an old id from staying with the wrong one of two people who
+    were taken for one: it follows what had minted the id."""
+    phone, at = "+49 171 2300021", AS_OF - 9 * DAY
+
+    def lead(lead_id: str, email: str) -> Row:
+        return {"id": lead_id, "email": email, "phone": phone, "captured_at": at}
+
+    shop.arrive("leads", lead("l-ada", ADA))
+    shop.arrive("shopify_orders", order("o-ada", ADA, at), order("o-eve", EVE, at))
+    yield
+    of_eve, code = ids(shop)[EVE], codes(shop)[EVE]
+    shop.arrive("leads", lead("l-eve", EVE), lead("l-eve-again", EVE))
+    yield
+    assert redirects(shop) == {of_eve: ids(shop)[ADA]}
+    shop.arrive(
+        "contacts",
+        {"id": "c-ada", "email": ADA, "updated_at": AS_OF + DAY},
+        {"id": "c-eve", "email": EVE, "updated_at": AS_OF + DAY},
+    )
+    shop.arrive("referrals", referral("r-ben", str(code), BEN))
+    shop.arrive("shopify_orders", order("o-ben", BEN, AS_OF + DAY))
+    yield
+    assert ids(shop)[EVE] != ids(shop)[ADA]
+    assert redirects(shop) == {of_eve: ids(shop)[EVE]}
+    (used,) = shop.query("select * from marts.referrals")
+    assert used["customer_id"] == ids(shop)[EVE]
+    yield
+
+
+def taken_over(shop: Shop) -> Iterator[None]:
+    """Prevents the id of a buyer who was nobody yet from leading nowhere, once the order that a
+    purchase named has arrived, or the purchase is told again with an address."""
+
+    def purchase(touchpoint_id: str, **names: object) -> Row:
+        return {
+            "id": touchpoint_id,
+            "type": "purchase",
+            "channel": "direct",
+            "value": Decimal(10),
+            "occurred_at": AS_OF - 9 * DAY,
+            **names,
+        }
+
+    named = {"reference_type": "order", "reference_id": "o-ada"}
+    shop.arrive("touchpoints", purchase("t-ada", **named), purchase("t-ben"))
+    yield
+    bought = shop.query("select tenant_id, source_order_id, customer_id from marts.orders")
+    nobody = {row["source_order_id"]: row["customer_id"] for row in bought}
+    shop.arrive("shopify_orders", order("o-ada", ADA, AS_OF - 9 * DAY))
+    shop.arrive("touchpoints", purchase("t-ben", email=BEN))
+    yield
+    assert redirects(shop) == {nobody["t-ada"]: ids(shop)[ADA], nobody["t-ben"]: ids(shop)[BEN]}
+    yield
+    yield
+
+
 def clients(shop: Shop) -> dict[object, object]:
     rows = shop.query("select tenant_id, client_id, client_name from marts.client_journey")
     return {row["client_id"]: row["client_name"] for row in rows}
@@ -662,7 +759,7 @@ STORIES: dict[str, Callable[[Shop], Iterator[None]]] = {
     story.__name__: story
     for story in (
         *(rewards, merged, friends, same_code, former_code, gifts, winback, quiet),
-        *(capped, ahead),
+        *(capped, added, split_again, taken_over, ahead),
     )
 }
 TENANTS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -153,6 +153,16 @@ def sightings_of(record: Record, tenant: Tenant) -> list[Sighting]:
     ]
 
 
+def first_loads_of(versions: Iterable[Record], tenant: Tenant) -> dict[Key, int]:
+    """The load that first brought each identifier, in whatever version of a record."""
+    first_loads: dict[Key, int] = {}
+    for version in versions:
+        for sighting in sightings_of(version, tenant):
+            for key in sighting.keys:
+                first_loads[key] = min(version.load, first_loads.get(key, version.load))
+    return first_loads
+
+
 def is_blocked(key: Key, tenant: Tenant, seeds: Seeds) -> bool:
     kind, value = key
     if kind == "shop_phone":
@@ -202,10 +212,12 @@ def resolve(
     seeds: Seeds,
     rules: Iterable[ManualRule],
     order_ids: Collection[str],
+    first_loads: Mapping[Key, int],
 ) -> Identities:
     """Every usable identifier with its customer, and the ties that were refused.
 
-    Of the purchases seen as touchpoints only those in `order_ids` are orders.
+    Of the purchases seen as touchpoints only those in `order_ids` are orders; ids are minted from
+    the identifier with the least of `first_loads`.
     """
     types = seeds.identifier_types
     seen = [one for record in records for one in sightings_of(record, tenant)]
@@ -260,11 +272,9 @@ def resolve(
             shown_by[key].append(sighting)
 
     identities: dict[Key, Identity] = {}
-    first_loads: dict[Key, int] = {}
     for key in groups:
         showing = shown_by[key]
         first = min(showing, key=lambda sighting: sighting.first_load)
-        first_loads[key] = first.first_load
         identities[key] = Identity(
             customer_id="",
             source=first.source,
@@ -273,7 +283,9 @@ def resolve(
             seen_count=sum(key not in sighting.uncounted for sighting in showing),
         )
     for key, group in groups.items():
-        minting = min(group, key=lambda one: (first_loads[one], types[one[0]].strength, one[1]))
+        minting = min(
+            group, key=lambda one: (first_loads.get(one, 0), types[one[0]].strength, one[1])
+        )
         identities[key].customer_id = hash_id(tenant.tenant_id, *minting)
     for key in groups:
         rivals = [one for one in groups[key] if one[0] == key[0]]

@@ -23,9 +23,17 @@ from . import (
     stages,
     winback,
 )
-from .identity import Identities, Key, resolve, sightings_of
+from .identity import Identities, Key, first_loads_of, resolve, sightings_of
 from .money import ZERO, Order, order_ids_of, orders_of, rounded
-from .records import Record, Values, current_records, email_of, of_source
+from .records import (
+    Record,
+    Values,
+    current_records,
+    email_of,
+    of_source,
+    shown_until,
+    versions_of,
+)
 from .seeds import ManualRule, Seeds, Tenant
 from .stages import Life, days_between
 
@@ -65,8 +73,10 @@ def derive(
     outbox: winback.Outbox = MappingProxyType({}),
 ) -> Marts:
     """The marts of a tenant whose files, (source, rows), were loaded in this order."""
-    records = current_records(files, as_of)
-    who = resolve(records, tenant, seeds, rules, order_ids_of(records))
+    versions = versions_of(files)
+    records = current_records(versions, as_of)
+    first_loads = first_loads_of(shown_until(versions, as_of), tenant)
+    who = resolve(records, tenant, seeds, rules, order_ids_of(records), first_loads)
     orders = orders_of(records, tenant, seeds, as_of)
     answers = consent.subscribed(records, tenant, as_of)
     marts = Marts(who.refusals)

@@ -39,11 +39,12 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Record:
-    """The version of one record that holds, and the load that first brought any version of it."""
+    """A version of one record, its load, and the load that first brought any version of it."""
 
     source: str
     record_id: str
     values: Values
+    load: int
     first_load: int
 
     @property
@@ -52,25 +53,51 @@ class Record:
         return at
 
 
-def current_records(files: Iterable[tuple[str, Iterable[Values]]], as_of: datetime) -> list[Record]:
-    """The records that a build sees; files are (source, rows) in the order of their loads."""
-    versions: dict[tuple[str, str], list[Record]] = {}
+Versions = list[Record]
+Files = Iterable[tuple[str, Iterable[Values]]]
+
+
+def versions_of(files: Files) -> list[Versions]:
+    """Every record in all its versions; files are (source, rows) in the order of their loads."""
+    known: dict[tuple[str, str], Versions] = {}
     for load, (source, rows) in enumerate(files, start=1):
         for values in rows:
-            known = versions.setdefault((source, values["id"]), [])
-            first_load = known[0].first_load if known else load
-            known.append(Record(source, values["id"], values, first_load))
-    return [record for known in versions.values() for record in _holding(known, as_of)]
+            versions = known.setdefault((source, values["id"]), [])
+            first_load = versions[0].first_load if versions else load
+            versions.append(Record(source, values["id"], values, load, first_load))
+    return list(known.values())
 
 
-def _holding(versions: list[Record], as_of: datetime) -> list[Record]:
-    """The newest version, if it is visible; among equals what was loaded last. Where the version
-    is the record's only date, those that are not visible yet do not hide the one before."""
-    version = VERSION_COLUMNS.get(versions[0].source)
-    if version == EVENT_TIMES[versions[0].source]:
-        versions = [record for record in versions if record.seen_at <= as_of]
-    in_order = sorted(versions, key=lambda record: record.values[version]) if version else versions
-    return [record for record in in_order[-1:] if record.seen_at <= as_of]
+def current_records(records: Iterable[Versions], as_of: datetime) -> list[Record]:
+    """The versions that a build sees: of each record the newest, if it is visible.
+
+    Where the version is the record's only date, those to come do not hide the one before.
+    """
+    current = []
+    for versions in records:
+        source = versions[0].source
+        if VERSION_COLUMNS.get(source) == EVENT_TIMES[source]:
+            versions = [version for version in versions if version.seen_at <= as_of]
+        current += [one for one in newest(versions) if one.seen_at <= as_of]
+    return current
+
+
+def shown_until(records: Iterable[Versions], as_of: datetime) -> list[Record]:
+    """Every version there ever was, but those that are the newest and to come."""
+    return [
+        version
+        for versions in records
+        for version in versions
+        for last in newest(versions)
+        if version.values != last.values or last.seen_at <= as_of
+    ]
+
+
+def newest(versions: Versions) -> Versions:
+    """By the source's own version, and of equals what was loaded last; one, or none of none."""
+    column = VERSION_COLUMNS.get(versions[0].source) if versions else None
+    in_order = sorted(versions, key=lambda one: one.values[column]) if column else versions
+    return in_order[-1:]
 
 
 def of_source(records: Iterable[Record], source: str) -> list[Record]:

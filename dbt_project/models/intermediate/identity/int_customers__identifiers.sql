@@ -6,9 +6,9 @@
     ],
 ) }}
 
--- customer_id is minted from the identifier of the person that was loaded first; identifiers of one
--- load are told apart by their type's strength, then by value, never by the order of rows. An order
--- that names nobody is a customer of its own.
+-- customer_id is minted from the identifier of the person that was loaded first, in whatever
+-- version of a record; identifiers of one load are told apart by their type's strength, then by
+-- value, never by the order of rows. An order that names nobody is a customer of its own.
 with evidence as (
     select * from {{ ref('int_identity__evidence') }}
 ),
@@ -73,7 +73,8 @@ sightings_of_nobody as (
         evidence.order_reference,
         evidence.first_seen_at,
         evidence.last_seen_at,
-        evidence.first_load_id
+        evidence.first_load_id,
+        evidence.shown_since_load_id
     from evidence
     where
         evidence.order_reference is not null
@@ -110,7 +111,8 @@ all_identifiers as (
         seen_count,
         first_seen_at,
         last_seen_at,
-        first_load_id
+        first_load_id,
+        shown_since_load_id
     from owned_evidence
 
     union all
@@ -127,7 +129,8 @@ all_identifiers as (
         cast(1 as bigint) as seen_count,
         sightings_of_nobody.first_seen_at,
         sightings_of_nobody.last_seen_at,
-        sightings_of_nobody.first_load_id
+        sightings_of_nobody.first_load_id,
+        sightings_of_nobody.shown_since_load_id
     from sightings_of_nobody
     -- one row of the seed
     cross join identifier_types
@@ -152,7 +155,7 @@ per_identifier as (
         strength_order,
         group_id,
         first_source,
-        min(first_load_id) as first_load_id,
+        min(shown_since_load_id) as shown_since_load_id,
         min(first_seen_at) as first_seen_at,
         max(last_seen_at) as last_seen_at,
         sum(seen_count) as seen_count
@@ -175,7 +178,7 @@ minted as (
     from per_identifier
     window loaded_first as (
         partition by tenant_id, group_id
-        order by first_load_id, strength_order, identifier
+        order by shown_since_load_id, strength_order, identifier
     )
 ),
 

@@ -2,7 +2,7 @@
 
 -- Published ids that nobody has any more, and whose records are whose now: first the owner of the
 -- identifier that had minted the id, else of the strongest of its identifiers, else of a record
--- that used to show one of them.
+-- that used to show one of them, else of the order that a purchase by nobody turned out to be.
 with owners_before as (
     select * from {{ ref('int_identity__owners_before') }}
     where customer_id is not null
@@ -19,6 +19,10 @@ replaced as (
 owners as (
     select * from {{ ref('int_identity__owners') }}
     where customer_id is not null
+),
+
+evidence as (
+    select * from {{ ref('int_identity__evidence') }}
 ),
 
 living as (
@@ -41,6 +45,21 @@ vanished as (
             owners_before.tenant_id = living.tenant_id
             and owners_before.customer_id = living.customer_id
     )
+),
+
+-- What had stood in for an order that named nobody, with the number that other records know it by.
+vanished_orders as (
+    select
+        vanished.tenant_id,
+        vanished.old_customer_id,
+        evidence.source,
+        evidence.sighting_id,
+        evidence.order_number
+    from vanished
+    inner join evidence
+        on
+            vanished.tenant_id = evidence.tenant_id
+            and vanished.identifier_key = 'order_reference:' || evidence.order_reference
 ),
 
 candidates as (
@@ -86,6 +105,45 @@ candidates as (
             replaced.tenant_id = owners.tenant_id
             and replaced.source = owners.source
             and replaced.sighting_id = owners.sighting_id
+
+    union all
+
+    select
+        vanished_orders.tenant_id,
+        vanished_orders.old_customer_id,
+        owners.customer_id,
+        'corrected' as reason,
+        4 as preference,
+        0 as strength_order,
+        owners.source || ':' || owners.sighting_id as identifier_key
+    from vanished_orders
+    inner join owners
+        on
+            vanished_orders.tenant_id = owners.tenant_id
+            and vanished_orders.source = owners.source
+            and vanished_orders.sighting_id = owners.sighting_id
+
+    union all
+
+    select
+        vanished_orders.tenant_id,
+        vanished_orders.old_customer_id,
+        owners.customer_id,
+        'merged' as reason,
+        5 as preference,
+        0 as strength_order,
+        owners.source || ':' || owners.sighting_id as identifier_key
+    from vanished_orders
+    inner join evidence
+        on
+            vanished_orders.tenant_id = evidence.tenant_id
+            and vanished_orders.order_number = evidence.order_number
+            and evidence.order_reference is not null
+    inner join owners
+        on
+            evidence.tenant_id = owners.tenant_id
+            and evidence.source = owners.source
+            and evidence.sighting_id = owners.sighting_id
 ),
 
 ranked as (

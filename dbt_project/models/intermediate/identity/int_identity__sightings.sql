@@ -171,13 +171,16 @@ final as (
                 min({{ kind.seen_at }}) as first_seen_at,
                 max({{ kind.seen_at }}) as last_seen_at,
                 count(*) as seen_count,
-                min(first_load_id) as first_load_id
+                min(first_load_id) as first_load_id,
+                min(load_id) as load_id
             {%- else %}
                 {{ kind.record_id }} as sample_record_id,
                 {{ kind.seen_at }} as first_seen_at,
                 {{ kind.seen_at }} as last_seen_at,
                 cast(cast({{ kind.is_evidence or 'true' }} as integer) as bigint) as seen_count,
-                {{ 'load_id as first_load_id' if kind.is_evidence == 'false' else 'first_load_id' }}
+                {{ 'load_id' if kind.is_evidence == 'false' else 'first_load_id' }}
+                    as first_load_id,
+                load_id
             {%- endif %}
         from {{ kind.source }}
         {% if kind.is_shared -%}

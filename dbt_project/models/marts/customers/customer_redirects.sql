@@ -6,10 +6,19 @@
 -- No mart changes while an order lacks its rate, so this one too waits for that test.
 -- depends_on: {{ ref('int_orders__rated') }}
 -- Kept state: an id that was published once stays resolvable, however often its owner merges on. An
--- id that comes back to life, because what merged was split again, is no redirect any more. A build
--- of an earlier instant, at which the two were not one yet, changes nothing of that.
+-- id that comes back to life, because what merged was split again, is no redirect any more. One
+-- whose minting identifier a split took to somebody else follows it. A build of an earlier instant,
+-- at which the two were not one yet, changes nothing of that.
 with moves as (
     select * from {{ ref('int_customers__moves') }}
+),
+
+identifiers as (
+    select * from {{ ref('int_customers__identifiers') }}
+),
+
+owners_before as (
+    select * from {{ ref('int_identity__owners_before') }}
 ),
 
 living as (
@@ -33,14 +42,36 @@ recorded as (
     {% endif %}
 ),
 
+minted as (
+    select
+        identifiers.tenant_id,
+        {{ hash_id(
+            ['identifiers.tenant_id', 'identifiers.identifier_type', 'identifiers.identifier']
+        ) }} as old_customer_id,
+        identifiers.customer_id,
+        owners_before.customer_id as customer_id_before
+    from identifiers
+    inner join owners_before
+        on
+            identifiers.tenant_id = owners_before.tenant_id
+            and identifiers.identifier_key = owners_before.identifier_key
+    where identifiers.customer_id <> owners_before.customer_id
+),
+
 repointed as (
     select
         recorded.tenant_id,
         recorded.old_customer_id,
-        coalesce(moves.customer_id, recorded.customer_id) as customer_id,
+        coalesce(minted.customer_id, moves.customer_id, recorded.customer_id) as customer_id,
         recorded.merged_at,
         recorded.reason
     from recorded
+    left join minted
+        on
+            recorded.tenant_id = minted.tenant_id
+            and recorded.old_customer_id = minted.old_customer_id
+            and recorded.customer_id = minted.customer_id_before
+            and recorded.merged_at <= {{ as_of() }}
     left join moves
         on
             recorded.tenant_id = moves.tenant_id

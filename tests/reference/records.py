@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -45,11 +45,17 @@ class Record:
     record_id: str
     values: Values
     first_load: int
+    known_since: datetime | None = None
+    """The earliest date of the record's versions, where they are its only dates."""
 
     @property
     def seen_at(self) -> datetime:
         at: datetime = self.values[EVENT_TIMES[self.source]]
         return at
+
+    @property
+    def first_seen_at(self) -> datetime:
+        return self.known_since or self.seen_at
 
 
 def current_records(files: Iterable[tuple[str, Iterable[Values]]], as_of: datetime) -> list[Record]:
@@ -65,10 +71,13 @@ def current_records(files: Iterable[tuple[str, Iterable[Values]]], as_of: dateti
 
 def _holding(versions: list[Record], as_of: datetime) -> list[Record]:
     """The newest version, if it is visible; among equals what was loaded last. Where the version
-    is the record's only date, those that are not visible yet do not hide the one before."""
+    is the record's only date, those that are not visible yet do not hide the one before, and the
+    oldest says since when the record is known."""
     version = VERSION_COLUMNS.get(versions[0].source)
     if version == EVENT_TIMES[versions[0].source]:
-        versions = [record for record in versions if record.seen_at <= as_of]
+        visible = [record for record in versions if record.seen_at <= as_of]
+        known_since = min((record.seen_at for record in visible), default=None)
+        versions = [replace(record, known_since=known_since) for record in visible]
     in_order = sorted(versions, key=lambda record: record.values[version]) if version else versions
     return [record for record in in_order[-1:] if record.seen_at <= as_of]
 

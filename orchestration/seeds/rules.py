@@ -23,7 +23,8 @@ Rule = Callable[[Seeds], Iterator[Problem]]
 DEFAULT = "*"
 """Stands for every tenant that has no rows of its own."""
 UNITS_OF_TIME, LONGEST_TIME = ("_days", "_months"), 36_500
-"""Settings of time by the ends of their names, and the most that a date can be moved by."""
+"""Settings of time by the ends of their names, in whole units, and the most that a date can be
+moved by."""
 MAY_BE_EMPTY = ("vip_lapse_days",)
 """Settings whose rule an empty value switches off."""
 RISK_NUMBERS = {
@@ -122,8 +123,12 @@ def settings(seeds: Seeds) -> Iterator[Problem]:
         setting, value = row["setting"], row.number("value")
         if value is None and setting not in MAY_BE_EMPTY:
             yield "tenant_settings", row.line, f"value: {setting} needs a number"
-        if value is not None and setting.endswith(UNITS_OF_TIME) and value > LONGEST_TIME:
+        if value is None or not setting.endswith(UNITS_OF_TIME):
+            continue
+        if value > LONGEST_TIME:
             yield "tenant_settings", row.line, f"value: {setting} {value} is above {LONGEST_TIME}"
+        if value != value.to_integral_value():
+            yield "tenant_settings", row.line, f"value: {setting} {value} is no whole number"
 
 
 def rfm_thresholds(seeds: Seeds) -> Iterator[Problem]:

@@ -731,9 +731,14 @@ def clients(shop: Shop) -> dict[object, object]:
     return {row["client_id"]: row["client_name"] for row in rows}
 
 
+def first_seen(shop: Shop, email: str) -> object:
+    rows = shop.query("select tenant_id, email, first_seen_at from marts.customers")
+    return {row["email"]: row["first_seen_at"] for row in rows}[email]
+
+
 def ahead(shop: Shop) -> Iterator[None]:
     """Prevents what files tell of the days after a build from showing in it, or from hiding what
-    was known before, and what has come since from being missed."""
+    was known before, and what has come since from being missed, or from erasing the past."""
     captured = [
         {"kind": "sale", "status": "success", "amount": amount, "processed_at": at.isoformat()}
         for amount, at in (("100.00", AS_OF - DAY), ("200.00", AS_OF + DAY))
@@ -749,9 +754,11 @@ def ahead(shop: Shop) -> Iterator[None]:
         yield
         assert [row["status"] for row in shop.query("select * from marts.orders")] == ["pending"]
         assert clients(shop) == {"c-ben": "Ben"}
+        assert first_seen(shop, BEN) == AS_OF - 4 * DAY
     yield
     assert [row["status"] for row in shop.query("select * from marts.orders")] == ["paid"]
     assert clients(shop) == {"c-ben": "Ben & Co"}
+    assert first_seen(shop, BEN) == AS_OF - 4 * DAY
     yield
 
 

@@ -72,7 +72,7 @@ def add_clients(
             (_event(one) for one in all_events if one.values["client_id"] == client),
             key=lambda event: (event.at, event.event_id),
         )
-        spans = _spans(events, contact.seen_at, seeds, as_of)
+        spans = _spans(events, contact.first_seen_at, seeds, as_of)
         rating = contact.values.get("ai_score")
         _add_history(tables, client, owner.customer_id, spans, rating, tenant, seeds)
         steps = _add_path(tables, client, owner.customer_id, spans)

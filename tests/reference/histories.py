@@ -291,7 +291,8 @@ def _edges_of_shops(as_of: datetime, currency: str) -> dict[str, list[Values]]:
 
 
 def _edges_of_clients(as_of: datetime) -> dict[str, list[Values]]:
-    """Clients with every kind of rating, one of whom buys, and events about the ends of windows."""
+    """Clients with every kind of rating, one of whom buys, and events about the ends of windows;
+    and a contact that is known by its changes only."""
     contacts: list[Values] = []
     events: list[Values] = []
     for rating in (None, Decimal(0), Decimal(100)):
@@ -318,6 +319,10 @@ def _edges_of_clients(as_of: datetime) -> dict[str, list[Values]]:
                             "occurred_at": as_of - late + offset,
                         }
                     )
+    contacts += [
+        {"id": "client-changed", "email": "changed@mail.example", "updated_at": as_of - days * DAY}
+        for days in (50, 70, 40)
+    ]
     return {"contacts": contacts, "client_journey_events": events}
 
 

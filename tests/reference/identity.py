@@ -26,6 +26,7 @@ class Sighting:
     source: str
     keys: tuple[Key, ...]
     name: Name
+    first_seen_at: datetime
     seen_at: datetime
     first_load: int
     order_id: str | None = None
@@ -149,7 +150,16 @@ def sightings_of(record: Record, tenant: Tenant) -> list[Sighting]:
             return []
     keys = tuple((kind, value) for kind, value in found if value is not None)
     return [
-        Sighting(record.source, keys, name, record.seen_at, record.first_load, order_id, uncounted)
+        Sighting(
+            record.source,
+            keys,
+            name,
+            record.first_seen_at,
+            record.seen_at,
+            record.first_load,
+            order_id,
+            uncounted,
+        )
     ]
 
 
@@ -278,7 +288,7 @@ def resolve(
         identities[key] = Identity(
             customer_id="",
             source=first.source,
-            first_seen_at=min(sighting.seen_at for sighting in showing),
+            first_seen_at=min(sighting.first_seen_at for sighting in showing),
             last_seen_at=max(sighting.seen_at for sighting in showing),
             seen_count=sum(key not in sighting.uncounted for sighting in showing),
         )

@@ -177,9 +177,7 @@ def _life(
     follow_ups = [
         (record.seen_at, f"touchpoint:{record.record_id}")
         for record in touchpoints
-        if record.values["type"] != "lead_capture"
-        and lead_at is not None
-        and record.seen_at > lead_at
+        if lead_at is not None and record.seen_at > lead_at
     ]
     followed_up_at, follow_up_reference = min(follow_ups, default=(None, None))
     return Life(

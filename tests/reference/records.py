@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -46,11 +46,17 @@ class Record:
     values: Values
     load: int
     first_load: int
+    known_since: datetime | None = None
+    """The earliest date of the record's versions, where they are its only dates."""
 
     @property
     def seen_at(self) -> datetime:
         at: datetime = self.values[EVENT_TIMES[self.source]]
         return at
+
+    @property
+    def first_seen_at(self) -> datetime:
+        return self.known_since or self.seen_at
 
 
 Versions = list[Record]
@@ -71,13 +77,16 @@ def versions_of(files: Files) -> list[Versions]:
 def current_records(records: Iterable[Versions], as_of: datetime) -> list[Record]:
     """The versions that a build sees: of each record the newest, if it is visible.
 
-    Where the version is the record's only date, those to come do not hide the one before.
+    Where the version is the record's only date, those to come do not hide the one before, and the
+    oldest says since when the record is known.
     """
     current = []
     for versions in records:
         source = versions[0].source
         if VERSION_COLUMNS.get(source) == EVENT_TIMES[source]:
-            versions = [version for version in versions if version.seen_at <= as_of]
+            visible = [version for version in versions if version.seen_at <= as_of]
+            known_since = min((version.seen_at for version in visible), default=None)
+            versions = [replace(version, known_since=known_since) for version in visible]
         current += [one for one in newest(versions) if one.seen_at <= as_of]
     return current
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from math import ceil
 
 from .money import ZERO, Order
 from .seeds import Seeds, Span, Tenant
@@ -69,7 +70,7 @@ def history(
             instants.add(order.ended_at)
         for span in seeds.spans("recency"):
             if span.from_value is not None:
-                instants.add(order.ordered_at + int(span.from_value) * DAY)
+                instants.add(order.ordered_at + ceil(span.from_value) * DAY)
     periods: list[Period] = []
     for at in sorted(one for one in instants if first_seen_at <= one <= as_of):
         now = score(orders, tenant, seeds, at)

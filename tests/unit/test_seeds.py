@@ -222,6 +222,18 @@ def test_what_spreadsheets_write_is_read(seeds: Path) -> None:
         (
             "tenant_settings",
             "lead_at_risk_days,30",
+            "lead_at_risk_days,30.5",
+            "value: lead_at_risk_days 30.5 is no whole number",
+        ),
+        (
+            "tenant_settings",
+            "points_expiry_months,12",
+            "points_expiry_months,0.5",
+            "value: points_expiry_months 0.5 is no whole number",
+        ),
+        (
+            "tenant_settings",
+            "lead_at_risk_days,30",
             "lead_risk_days,30",
             "setting: 'lead_risk_days' is none of",
         ),

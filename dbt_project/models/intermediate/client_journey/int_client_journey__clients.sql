@@ -21,6 +21,7 @@ final as (
         contacts.email,
         contacts.ai_score,
         contacts.status,
+        contacts.first_seen_at,
         contacts.updated_at
     from contacts
     -- by the indexed key: how many contacts there are is no good guess of the planner's

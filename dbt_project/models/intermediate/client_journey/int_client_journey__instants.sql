@@ -69,7 +69,7 @@ changes as (
         tenant_id,
         customer_id,
         client_id,
-        updated_at as happened_at,
+        first_seen_at as happened_at,
         0 as event_delta,
         0 as engaged_delta,
         0 as feature_delta,

@@ -1,13 +1,12 @@
 {{ config(unique_key=['tenant_id', 'customer_id']) }}
 
--- What follows the capture is any later touchpoint, other than another capture.
+-- What follows the capture is any later touchpoint, also another capture.
 with captures as (
     select * from {{ ref('int_customers__lead_captures') }}
 ),
 
 touchpoints as (
     select * from {{ ref('int_touchpoints__attributed') }}
-    where touchpoint_type <> 'lead_capture'
 ),
 
 follow_ups as (

@@ -80,7 +80,7 @@
     },
     {
         'source': 'contacts', 'rows': 'stg_clients__contacts', 'record_id': 'client_id',
-        'seen_at': 'updated_at', 'shows': {
+        'first_seen_at': 'first_seen_at', 'seen_at': 'updated_at', 'shows': {
             'email': 'email', 'contact': 'client_id',
             'first_name': first_word('client_name'), 'last_name': other_words('client_name'),
         },
@@ -175,7 +175,7 @@ final as (
                 min(load_id) as load_id
             {%- else %}
                 {{ kind.record_id }} as sample_record_id,
-                {{ kind.seen_at }} as first_seen_at,
+                {{ kind.first_seen_at or kind.seen_at }} as first_seen_at,
                 {{ kind.seen_at }} as last_seen_at,
                 cast(cast({{ kind.is_evidence or 'true' }} as integer) as bigint) as seen_count,
                 {{ 'load_id' if kind.is_evidence == 'false' else 'first_load_id' }}

@@ -5,6 +5,7 @@
 -- churns just before it or during it, and stays so until the stretch ends. A stage set by hand
 -- holds until something happens or a crossed threshold changes what the rules say, and is then the
 -- stage before.
+{% set churning = "('at_risk', 'customer', 'repeat', 'churned')" -%}
 with facts as (
     select * from {{ ref('int_lifecycle__facts') }}
 ),
@@ -62,7 +63,7 @@ with_neighbours as (
 ),
 
 -- The latest instant at which anything was decided. Every run begins with something that happened,
--- so no decision reaches into the next run.
+-- so no decision reaches into the next run. Falling idle decides only for those who can churn.
 decided as (
     select
         with_neighbours.*,
@@ -71,7 +72,13 @@ decided as (
                 when
                     trigger_type = 'time_based'
                     and base_stage is not distinct from previous_base_stage
-                    and is_idle is not distinct from is_previous_idle
+                    and (
+                        is_idle is not distinct from is_previous_idle
+                        or (
+                            base_stage not in {{ churning }}
+                            and coalesce(manual_stage, base_stage) not in {{ churning }}
+                        )
+                    )
                     then null
                 else happened_at
             end
@@ -94,8 +101,7 @@ with_memory as (
         max(
             case
                 when
-                    coalesce(held_stage, base_stage)
-                    in ('at_risk', 'customer', 'repeat', 'churned')
+                    coalesce(held_stage, base_stage) in {{ churning }}
                     and (is_idle or coalesce(is_next_idle, false))
                     then happened_at
             end

@@ -6,9 +6,12 @@ with spans as (
     select * from {{ ref('int_scoring__spans') }}
 ),
 
+-- A range between two whole numbers of days never holds anybody's.
 recency as (
     select * from {{ ref('int_scoring__rfm_thresholds') }}
-    where dimension = 'recency'
+    where
+        dimension = 'recency'
+        and coalesce(ceil(min_value) < ceil(max_value), true)
 ),
 
 frequency as (

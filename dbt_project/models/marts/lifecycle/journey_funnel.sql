@@ -4,6 +4,17 @@ with customers as (
     select * from {{ ref('customers') }}
 ),
 
+-- An order that was given back is no purchase of the present any more, but was bought.
+orders_given_back as (
+    select
+        tenant_id,
+        customer_id,
+        min(ordered_at) as bought_at
+    from {{ ref('orders') }}
+    where ordered_at < uncounted_at
+    group by tenant_id, customer_id
+),
+
 leads_by_hand as (
     select
         tenant_id,
@@ -31,17 +42,28 @@ steps as (
 ),
 
 -- A lead captured after long silence is at risk at once and never stood in the stage of a lead.
+-- Whose stage was set by hand at the instant of the order never stood in that of a customer.
 furthest_steps as (
     select
         customers.tenant_id,
         customers.customer_id,
         case
             when coalesce(customers.became_repeat_at, customers.became_vip_at) is not null then 4
-            when customers.became_customer_at is not null then 3
+            when
+                coalesce(
+                    customers.became_customer_at,
+                    customers.first_purchase_at,
+                    orders_given_back.bought_at
+                ) is not null
+                then 3
             when coalesce(customers.became_lead_at, leads_by_hand.called_at) is not null then 2
             else 1
         end as step_order
     from customers
+    left join orders_given_back
+        on
+            customers.tenant_id = orders_given_back.tenant_id
+            and customers.customer_id = orders_given_back.customer_id
     left join leads_by_hand
         on
             customers.tenant_id = leads_by_hand.tenant_id

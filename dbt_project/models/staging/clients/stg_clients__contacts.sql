@@ -1,4 +1,5 @@
--- A contact has no date but that of its last change, so its newest version that is visible holds.
+-- A contact has no date but that of its last change, so its newest version that is visible holds,
+-- and the oldest says since when the contact is known.
 with raw_contacts as (
     select * from {{ source('raw', 'contacts') }}
 ),
@@ -6,6 +7,7 @@ with raw_contacts as (
 visible_versions as (
     select
         raw_contacts.*,
+        min(updated_at) over (partition by id, tenant_id) as first_seen_at,
         row_number() over (
             partition by id, tenant_id
             order by updated_at desc, _load_id desc, _line desc
@@ -29,6 +31,7 @@ final as (
         current_contacts.email as email_original,
         current_contacts.ai_score,
         current_contacts.status,
+        current_contacts.first_seen_at,
         current_contacts.updated_at,
         coalesce(current_contacts._first_load_id, current_contacts._load_id) as first_load_id,
         current_contacts._load_id as load_id,

@@ -801,6 +801,7 @@ class _Drawing:
                 (
                     {"status": "refunded"},
                     {"status": "refunded", "refunded_amount": row["total_price"]},
+                    {"status": "refunded", "refunded_amount": random.choice((Decimal(0), half))},
                     {"status": "partially_refunded", "refunded_amount": half},
                     {"status": "partially_refunded"},
                     {"status": "cancelled"},

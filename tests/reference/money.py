@@ -264,8 +264,8 @@ def _shop(record: Record, as_of: datetime) -> tuple[Order, GivenBack, Record]:
     given_back: GivenBack = []
     if status in ("refunded", "partially_refunded"):
         whole = values["total_price"] if status == "refunded" else ZERO
-        named = values.get("refunded_amount")
-        given_back = [(changed_at, record.record_id, whole if named is None else named)]
+        named = values.get("refunded_amount") or ZERO
+        given_back = [(changed_at, record.record_id, max(whole, named))]
     return order, given_back, record
 
 

@@ -390,6 +390,15 @@ def _codes(order_id: str) -> list[Values]:
     return [{"code": code, "amount": "1.00"} for code in codes]
 
 
+def _spaced(row: Values) -> Values:
+    """What a purchase touchpoint refers to, in the spacings that occur."""
+    random = Random(f"spaces of {row['id']} at {row['occurred_at']}")
+    if "reference_id" not in row:
+        return random.choice(({}, {"reference_type": "order", "reference_id": " "}))
+    spaced = random.choice(("{}", "{}", " {} ", "{} "))
+    return {name: spaced.format(row[name]) for name in ("reference_type", "reference_id")}
+
+
 def _campaign_named(row: Values) -> Values:
     """What an e-mail touchpoint says about the mail that it answers."""
     if not row["type"].startswith("email_"):
@@ -829,6 +838,7 @@ class _Drawing:
             if random.random() < 0.7:
                 row["reference_type"] = "order" if random.random() < 0.9 else "basket"
                 row["reference_id"] = random.choice((*self.orders, "elsewhere-1", "elsewhere-2"))
+            row |= _spaced(row)
         row |= _campaign_named(row)
         self._versions("touchpoints", row, lambda _: {"collection": random.choice(COLLECTIONS)})
 

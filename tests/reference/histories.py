@@ -226,6 +226,7 @@ def edge_world(as_of: datetime) -> World:
     """People to whom something small happens just before, at and after each threshold."""
     zone, currency, region, *_ = PLACES[0]
     rows: dict[str, list[Values]] = {"leads": [], "touchpoints": [], "shopify_orders": []}
+    rows |= _edges_of_shops(as_of, currency)
     number = 0
     for days in (30, 60, 90, 120, 180):
         for late in (days * DAY - SECOND, days * DAY, (days + 1) * DAY - SECOND, (days + 1) * DAY):
@@ -252,7 +253,9 @@ def edge_world(as_of: datetime) -> World:
                     else:
                         order["created_at"] = as_of - late
                     rows["shopify_orders"].append(order)
-    rows |= _edges_of_shops(as_of, currency) | _edges_of_clients(as_of)
+    for source, found in _edges_of_numbers(as_of, currency):
+        rows[source].append(found)
+    rows |= _edges_of_clients(as_of)
     files = tuple(File(source, "edges.jsonl", tuple(found)) for source, found in rows.items())
     return World(0, Tenant("edges", zone, currency, region), (files,))
 
@@ -288,6 +291,30 @@ def _edges_of_shops(as_of: datetime, currency: str) -> dict[str, list[Values]]:
         )
     ]
     return {"shop_orders": orders, "shop_visits": visits}
+
+
+def _edges_of_numbers(as_of: datetime, currency: str) -> Iterator[tuple[str, Values]]:
+    """Orders of two sources with one number, which a buyer of either names, or somebody else."""
+    at = as_of - 10 * DAY
+    for number, names in enumerate((("first",), ("second",), ("first", "second"), ("other",))):
+        order = _plain_order(f"twice-{number}", f"first{number}", at, currency)
+        yield "shopify_orders", order
+        sold = {"shop_id": "edges", "total_price": Decimal(10), "status": "paid"}
+        shown = {name: order[name] for name in ("id", "currency", "created_at", "updated_at")}
+        yield "shop_orders", {**shown, **sold, "email": f"second{number}@mail.example"}
+        for name in names:
+            yield (
+                "touchpoints",
+                {
+                    "id": f"t-{name}-{number}",
+                    "email": f"{name}{number}@mail.example",
+                    "type": "purchase",
+                    "reference_type": "order",
+                    "reference_id": order["id"],
+                    "collection": "growth" if name == "first" else "grounding",
+                    "occurred_at": at,
+                },
+            )
 
 
 def _edges_of_clients(as_of: datetime) -> dict[str, list[Values]]:
@@ -786,7 +813,7 @@ class _Drawing:
     def _shop_order(self, person: Person) -> None:
         random = self.random
         at = self._at(person)
-        order_id = self._id("sl-")
+        order_id = self._shop_order_id(at)
         self.orders.append(order_id)
         status = random.choice(("paid", "paid", "paid", "pending", "failed", "cancelled"))
         row: Values = {
@@ -819,6 +846,15 @@ class _Drawing:
             )
 
         self._versions("shop_orders", row, changes)
+
+    def _shop_order_id(self, at: datetime) -> str:
+        """A number of its own, or now and then one that an order of Shopify has too."""
+        order_id = self._id("sl-")
+        random = Random(f"number of {order_id} at {at}")
+        used_once = [
+            one for one in self.orders if one.startswith("so-") and self.orders.count(one) == 1
+        ]
+        return random.choice(used_once) if used_once and random.random() < 0.3 else order_id
 
     def _touchpoint(self, person: Person, kind: str | None = None) -> None:
         random = self.random

@@ -226,6 +226,7 @@ def edge_world(as_of: datetime) -> World:
     """People to whom something small happens just before, at and after each threshold."""
     zone, currency, region, *_ = PLACES[0]
     rows: dict[str, list[Values]] = {"leads": [], "touchpoints": [], "shopify_orders": []}
+    rows |= _edges_of_shops(as_of, currency)
     number = 0
     for days in (30, 60, 90, 120, 180):
         for late in (days * DAY - SECOND, days * DAY, (days + 1) * DAY - SECOND, (days + 1) * DAY):
@@ -252,7 +253,9 @@ def edge_world(as_of: datetime) -> World:
                     else:
                         order["created_at"] = as_of - late
                     rows["shopify_orders"].append(order)
-    rows |= _edges_of_shops(as_of, currency) | _edges_of_clients(as_of)
+    for source, found in _edges_of_numbers(as_of, currency):
+        rows[source].append(found)
+    rows |= _edges_of_clients(as_of)
     files = tuple(File(source, "edges.jsonl", tuple(found)) for source, found in rows.items())
     return World(0, Tenant("edges", zone, currency, region), (files,))
 
@@ -288,6 +291,30 @@ def _edges_of_shops(as_of: datetime, currency: str) -> dict[str, list[Values]]:
         )
     ]
     return {"shop_orders": orders, "shop_visits": visits}
+
+
+def _edges_of_numbers(as_of: datetime, currency: str) -> Iterator[tuple[str, Values]]:
+    """Orders of two sources with one number, which a buyer of either names, or somebody else."""
+    at = as_of - 10 * DAY
+    for number, names in enumerate((("first",), ("second",), ("first", "second"), ("other",))):
+        order = _plain_order(f"twice-{number}", f"first{number}", at, currency)
+        yield "shopify_orders", order
+        sold = {"shop_id": "edges", "total_price": Decimal(10), "status": "paid"}
+        shown = {name: order[name] for name in ("id", "currency", "created_at", "updated_at")}
+        yield "shop_orders", {**shown, **sold, "email": f"second{number}@mail.example"}
+        for name in names:
+            yield (
+                "touchpoints",
+                {
+                    "id": f"t-{name}-{number}",
+                    "email": f"{name}{number}@mail.example",
+                    "type": "purchase",
+                    "reference_type": "order",
+                    "reference_id": order["id"],
+                    "collection": "growth" if name == "first" else "grounding",
+                    "occurred_at": at,
+                },
+            )
 
 
 def _edges_of_clients(as_of: datetime) -> dict[str, list[Values]]:
@@ -393,6 +420,15 @@ def _codes(order_id: str) -> list[Values]:
     random = Random(f"codes of {order_id}")
     codes = random.choice(((), (), (CODE,), (f" {CODE.lower()}",), ("OTHER", CODE)))
     return [{"code": code, "amount": "1.00"} for code in codes]
+
+
+def _spaced(row: Values) -> Values:
+    """What a purchase touchpoint refers to, in the spacings that occur."""
+    random = Random(f"spaces of {row['id']} at {row['occurred_at']}")
+    if "reference_id" not in row:
+        return random.choice(({}, {"reference_type": "order", "reference_id": " "}))
+    spaced = random.choice(("{}", "{}", " {} ", "{} "))
+    return {name: spaced.format(row[name]) for name in ("reference_type", "reference_id")}
 
 
 def _campaign_named(row: Values) -> Values:
@@ -782,7 +818,7 @@ class _Drawing:
     def _shop_order(self, person: Person) -> None:
         random = self.random
         at = self._at(person)
-        order_id = self._id("sl-")
+        order_id = self._shop_order_id(at)
         self.orders.append(order_id)
         status = random.choice(("paid", "paid", "paid", "pending", "failed", "cancelled"))
         row: Values = {
@@ -806,6 +842,7 @@ class _Drawing:
                 (
                     {"status": "refunded"},
                     {"status": "refunded", "refunded_amount": row["total_price"]},
+                    {"status": "refunded", "refunded_amount": random.choice((Decimal(0), half))},
                     {"status": "partially_refunded", "refunded_amount": half},
                     {"status": "partially_refunded"},
                     {"status": "cancelled"},
@@ -814,6 +851,15 @@ class _Drawing:
             )
 
         self._versions("shop_orders", row, changes)
+
+    def _shop_order_id(self, at: datetime) -> str:
+        """A number of its own, or now and then one that an order of Shopify has too."""
+        order_id = self._id("sl-")
+        random = Random(f"number of {order_id} at {at}")
+        used_once = [
+            one for one in self.orders if one.startswith("so-") and self.orders.count(one) == 1
+        ]
+        return random.choice(used_once) if used_once and random.random() < 0.3 else order_id
 
     def _touchpoint(self, person: Person, kind: str | None = None) -> None:
         random = self.random
@@ -833,6 +879,7 @@ class _Drawing:
             if random.random() < 0.7:
                 row["reference_type"] = "order" if random.random() < 0.9 else "basket"
                 row["reference_id"] = random.choice((*self.orders, "elsewhere-1", "elsewhere-2"))
+            row |= _spaced(row)
         row |= _campaign_named(row)
         self._versions("touchpoints", row, lambda _: {"collection": random.choice(COLLECTIONS)})
 

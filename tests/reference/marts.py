@@ -95,8 +95,12 @@ def derive(
         order.customer_id = who.owner([*order.keys, own]) or ""
         tables["orders"][order.order_id,] = _order_row(order, tenant, as_of)
     touchpoints: dict[str, list[Record]] = defaultdict(list)
-    for record in of_source(records, "touchpoints"):
-        owner = who.owner(sightings_of(record, tenant)[0].keys)
+    owned = [
+        (record, who.owner(sightings_of(record, tenant)[0].keys))
+        for record in of_source(records, "touchpoints")
+    ]
+    named = affinity.named_collections(orders, owned)
+    for record, owner in owned:
         if owner is not None:
             touchpoints[owner].append(record)
     won = winback.wins(campaigns, outbox, orders, as_of)
@@ -104,7 +108,7 @@ def derive(
         own_orders = [order for order in orders if order.customer_id == customer_id]
         life = _life(customer_id, who, own_orders, touchpoints[customer_id], records, won)
         _add_customer(
-            tables, customer_id, who, life, touchpoints[customer_id], records, answers,
+            tables, customer_id, who, life, touchpoints[customer_id], named, answers,
             tenant, seeds, as_of,
         )  # fmt: skip
         marts.people[customer_id] = winback.Person(
@@ -202,7 +206,7 @@ def _add_customer(
     who: Identities,
     life: Life,
     touchpoints: list[Record],
-    records: list[Record],
+    named: Mapping[str, set[str]],
     answers: dict[consent.Address, bool],
     tenant: Tenant,
     seeds: Seeds,
@@ -212,7 +216,7 @@ def _add_customer(
     value = sum((order.worth_at(as_of) for order in counted), ZERO)
     first, last = _ends(order.ordered_at for order in counted)
     days_since_purchase = None if last is None else days_between(last, as_of)
-    points = affinity.scores(life.orders, touchpoints, records, seeds)
+    points = affinity.scores(life.orders, touchpoints, named, seeds)
     primary = affinity.primary(points, seeds)
     for collection, worth in points.items():
         tables["collection_affinity"][customer_id, collection] = {

@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
 from .identity import Key, sightings_of
-from .records import Record, Values, instant, nested, of_source
+from .records import Record, Values, instant, nested, of_source, text_of
 from .seeds import Seeds, Tenant
 
 ZERO, CENT = Decimal("0.00"), Decimal("0.01")
@@ -166,8 +166,8 @@ def unmatched_purchases(records: list[Record]) -> list[Record]:
 
 def purchase_key(record: Record) -> tuple[str, str]:
     """The order that a purchase touchpoint names, or itself."""
-    reference = record.values.get("reference_id")
-    if record.values.get("reference_type") == "order" and reference:
+    reference = text_of(record.values.get("reference_id"))
+    if text_of(record.values.get("reference_type")) == "order" and reference:
         return "order", reference
     return "touchpoint", record.record_id
 
@@ -264,8 +264,8 @@ def _shop(record: Record, as_of: datetime) -> tuple[Order, GivenBack, Record]:
     given_back: GivenBack = []
     if status in ("refunded", "partially_refunded"):
         whole = values["total_price"] if status == "refunded" else ZERO
-        named = values.get("refunded_amount")
-        given_back = [(changed_at, record.record_id, whole if named is None else named)]
+        named = values.get("refunded_amount") or ZERO
+        given_back = [(changed_at, record.record_id, max(whole, named))]
     return order, given_back, record
 
 

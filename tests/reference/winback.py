@@ -14,7 +14,7 @@ from typing import Any
 
 from .identity import hash_id
 from .money import ZERO, Order
-from .records import Record
+from .records import Record, text_of
 
 DAY, SECOND = timedelta(hours=24), timedelta(seconds=1)
 ANSWERS = {
@@ -332,7 +332,7 @@ def _answers(
 
 def _named(record: Record) -> str | None:
     values = record.values
-    is_reference = values.get("reference_type") == "campaign"
+    is_reference = text_of(values.get("reference_type")) == "campaign"
     text = values.get("reference_id" if is_reference else "utm_campaign")
     return (text or "").strip(" ").lower() or None
 

@@ -262,6 +262,7 @@ def test_texts_inside_json_are_no_objects() -> None:
         ("shopify_orders", "transactions", '[{"amount": "1e30"}]'),
         ("shop_orders", "refunded_amount", "-1"),
         ("humanitix_orders", "purchaseTotals", '{"total": "ten"}'),
+        ("humanitix_orders", "purchaseTotals", '{"subtotal": 10}'),
         ("humanitix_orders", "totals", '{"refunds": -1}'),
         ("humanitix_tickets", "discount", "-1"),
         ("eventbrite_orders", "costs", '{"gross": {"currency": "AUD", "value": -100}}'),

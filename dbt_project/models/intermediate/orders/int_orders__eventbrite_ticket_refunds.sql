@@ -1,7 +1,12 @@
 {{ config(unique_key=['tenant_id', 'refund_id']) }}
 
+-- An order and all its tickets are in one currency, however a ticket spells it.
 with eventbrite_attendees as (
     {{ owned_rows('stg_eventbrite__attendees', 'eventbrite_attendees') }}
+),
+
+eventbrite_orders as (
+    select * from {{ ref('int_orders__eventbrite') }}
 ),
 
 currency_minor_units as (
@@ -11,7 +16,7 @@ currency_minor_units as (
 final as (
     select
         eventbrite_attendees.tenant_id,
-        'eventbrite:' || eventbrite_attendees.order_id as order_id,
+        eventbrite_orders.order_id,
         'eventbrite-attendee:' || eventbrite_attendees.attendee_id as refund_id,
         eventbrite_attendees.changed_at as refunded_at,
         cast(
@@ -20,10 +25,12 @@ final as (
             as numeric(16, 4)
         ) as amount
     from eventbrite_attendees
-    left join currency_minor_units
+    -- drops the tickets of orders that nobody knows
+    inner join eventbrite_orders
         on
-            {{ json_text_path('eventbrite_attendees.costs', ['gross', 'currency']) }}
-            = currency_minor_units.currency
+            eventbrite_attendees.tenant_id = eventbrite_orders.tenant_id
+            and eventbrite_attendees.order_id = eventbrite_orders.source_order_id
+    left join currency_minor_units on eventbrite_orders.currency = currency_minor_units.currency
     where eventbrite_attendees.is_refunded
 )
 

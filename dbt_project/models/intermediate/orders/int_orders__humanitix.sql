@@ -31,7 +31,7 @@ final as (
         is_test,
         status = 'failed' as is_failed,
         status in ('complete', 'cancelled')
-        and completed_at is not null
+        and is_completed
         and coalesce(financial_status, 'paid') <> 'pending' as is_paid,
         total_amount + discount_amount as gross_amount,
         discount_amount,

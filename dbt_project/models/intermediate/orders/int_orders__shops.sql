@@ -1,7 +1,8 @@
 {{ config(unique_key=['tenant_id', 'order_id']) }}
 
 -- A slug shop only knows the present status and when it last changed: a cancelled order was never
--- paid (a paid one is refunded), and a refund is dated by the change.
+-- paid (a paid one is refunded), and a refund is dated by the change. A refunded order gave back
+-- all of its money, also where the amount beside it says less.
 with shop_orders as (
     {{ owned_rows('stg_shops__orders', 'shop_orders') }}
 ),
@@ -20,7 +21,7 @@ final as (
         created_at as ordered_at,
         case when status = 'cancelled' then updated_at end as cancelled_at,
         case
-            when status = 'refunded' then coalesce(refunded_amount, total_amount)
+            when status = 'refunded' then greatest(refunded_amount, total_amount)
             when status = 'partially_refunded' then coalesce(refunded_amount, 0)
         end as refunded_amount,
         updated_at,

@@ -1,7 +1,8 @@
 {{ config(unique_key=['tenant_id', 'refund_id']) }}
 
 -- What an order gave back beyond its tickets is dated by the order's last change; nothing, where it
--- was free or the part is not told.
+-- was free or the part is not told. A ticket whose price nobody tells gave back nothing either, but
+-- its order is refunded in part.
 with eventbrite_orders as (
     select * from {{ ref('int_orders__eventbrite') }}
 ),
@@ -24,6 +25,40 @@ ticket_refunds as (
     union all
 
     select * from humanitix_ticket_refunds
+),
+
+orders_to_pay as (
+    select
+        tenant_id,
+        order_id
+    from eventbrite_orders
+    where gross_amount > discount_amount
+
+    union all
+
+    select
+        tenant_id,
+        order_id
+    from humanitix_orders
+    where gross_amount > discount_amount
+),
+
+-- Drops free tickets, and those of free orders: to give one back is no refund.
+paid_ticket_refunds as (
+    select
+        ticket_refunds.tenant_id,
+        ticket_refunds.order_id,
+        ticket_refunds.refund_id,
+        ticket_refunds.refunded_at,
+        coalesce(ticket_refunds.amount, 0) as amount
+    from ticket_refunds
+    left join orders_to_pay
+        on
+            ticket_refunds.tenant_id = orders_to_pay.tenant_id
+            and ticket_refunds.order_id = orders_to_pay.order_id
+    where
+        ticket_refunds.amount > 0
+        or (ticket_refunds.amount is null and orders_to_pay.order_id is not null)
 ),
 
 refunded_on_orders as (
@@ -52,7 +87,7 @@ refunded_on_tickets as (
         tenant_id,
         order_id,
         sum(amount) as amount
-    from ticket_refunds
+    from paid_ticket_refunds
     group by tenant_id, order_id
 ),
 
@@ -70,7 +105,7 @@ rest_of_orders as (
             and refunded_on_orders.order_id = refunded_on_tickets.order_id
     where
         refunded_on_orders.amount > coalesce(refunded_on_tickets.amount, 0)
-        or (refunded_on_orders.is_refunded and coalesce(refunded_on_tickets.amount, 0) = 0)
+        or (refunded_on_orders.is_refunded and refunded_on_tickets.order_id is null)
 ),
 
 final as (
@@ -80,8 +115,7 @@ final as (
         refund_id,
         refunded_at,
         amount
-    from ticket_refunds
-    where amount > 0
+    from paid_ticket_refunds
 
     union all
 

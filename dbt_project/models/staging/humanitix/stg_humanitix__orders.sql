@@ -34,6 +34,9 @@ final as (
         current_orders.discounts,
         current_orders."createdAt" as created_at,
         {{ visible_at('current_orders."completedAt"') }} as completed_at,
+        coalesce(
+            {{ visible('current_orders."completedAt"') }}, current_orders.status = 'complete'
+        ) as is_completed,
         current_orders."updatedAt" as updated_at,
         coalesce(current_orders."isTest", false) as is_test,
         coalesce(current_orders._first_load_id, current_orders._load_id) as first_load_id,

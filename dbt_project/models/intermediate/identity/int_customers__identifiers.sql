@@ -73,8 +73,7 @@ sightings_of_nobody as (
         evidence.order_reference,
         evidence.first_seen_at,
         evidence.last_seen_at,
-        evidence.first_load_id,
-        evidence.shown_since_load_id
+        evidence.first_load_id
     from evidence
     where
         evidence.order_reference is not null
@@ -130,7 +129,7 @@ all_identifiers as (
         sightings_of_nobody.first_seen_at,
         sightings_of_nobody.last_seen_at,
         sightings_of_nobody.first_load_id,
-        sightings_of_nobody.shown_since_load_id
+        sightings_of_nobody.first_load_id as shown_since_load_id
     from sightings_of_nobody
     -- one row of the seed
     cross join identifier_types

@@ -62,6 +62,49 @@ vanished_orders as (
             and vanished.identifier_key = 'order_reference:' || evidence.order_reference
 ),
 
+-- Records that used to show what somebody had who is gone, and those of the order it stood in for.
+records_left as (
+    select
+        vanished.tenant_id,
+        vanished.old_customer_id,
+        replaced.source,
+        replaced.sighting_id,
+        'corrected' as reason,
+        3 as preference
+    from vanished
+    inner join replaced
+        on
+            vanished.tenant_id = replaced.tenant_id
+            and vanished.identifier_key = replaced.identifier_key
+
+    union all
+
+    select
+        tenant_id,
+        old_customer_id,
+        source,
+        sighting_id,
+        'corrected' as reason,
+        4 as preference
+    from vanished_orders
+
+    union all
+
+    select
+        vanished_orders.tenant_id,
+        vanished_orders.old_customer_id,
+        evidence.source,
+        evidence.sighting_id,
+        'merged' as reason,
+        5 as preference
+    from vanished_orders
+    inner join evidence
+        on
+            vanished_orders.tenant_id = evidence.tenant_id
+            and vanished_orders.order_number = evidence.order_number
+            and evidence.order_reference is not null
+),
+
 candidates as (
     select
         vanished.tenant_id,
@@ -88,62 +131,19 @@ candidates as (
     union all
 
     select
-        vanished.tenant_id,
-        vanished.old_customer_id,
+        records_left.tenant_id,
+        records_left.old_customer_id,
         owners.customer_id,
-        'corrected' as reason,
-        3 as preference,
+        records_left.reason,
+        records_left.preference,
         0 as strength_order,
         owners.source || ':' || owners.sighting_id as identifier_key
-    from vanished
-    inner join replaced
-        on
-            vanished.tenant_id = replaced.tenant_id
-            and vanished.identifier_key = replaced.identifier_key
+    from records_left
     inner join owners
         on
-            replaced.tenant_id = owners.tenant_id
-            and replaced.source = owners.source
-            and replaced.sighting_id = owners.sighting_id
-
-    union all
-
-    select
-        vanished_orders.tenant_id,
-        vanished_orders.old_customer_id,
-        owners.customer_id,
-        'corrected' as reason,
-        4 as preference,
-        0 as strength_order,
-        owners.source || ':' || owners.sighting_id as identifier_key
-    from vanished_orders
-    inner join owners
-        on
-            vanished_orders.tenant_id = owners.tenant_id
-            and vanished_orders.source = owners.source
-            and vanished_orders.sighting_id = owners.sighting_id
-
-    union all
-
-    select
-        vanished_orders.tenant_id,
-        vanished_orders.old_customer_id,
-        owners.customer_id,
-        'merged' as reason,
-        5 as preference,
-        0 as strength_order,
-        owners.source || ':' || owners.sighting_id as identifier_key
-    from vanished_orders
-    inner join evidence
-        on
-            vanished_orders.tenant_id = evidence.tenant_id
-            and vanished_orders.order_number = evidence.order_number
-            and evidence.order_reference is not null
-    inner join owners
-        on
-            evidence.tenant_id = owners.tenant_id
-            and evidence.source = owners.source
-            and evidence.sighting_id = owners.sighting_id
+            records_left.tenant_id = owners.tenant_id
+            and records_left.source = owners.source
+            and records_left.sighting_id = owners.sighting_id
 ),
 
 ranked as (
